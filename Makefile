@@ -1,0 +1,60 @@
+# Every target says what it does, is safe to repeat, and is quick the second time.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-gpu lint format up down app bench lock clean
+
+export DO_NOT_TRACK := 1
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+
+setup: $(STAMP) ## make the environment in .venv from the hash-locked requirements
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/setup.sh "$(PYTHON)"
+
+demo: $(STAMP) ## the whole job on street scenes it draws: dataset, grid of 4, scores, masks
+	@$(BIN)/python scripts/demo.py
+
+test: $(STAMP) ## all tests but the long proofs
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(STAMP) ## the long proofs
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+test-gpu: $(STAMP) ## the tests that need a GPU
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(STAMP) ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## rewrite the files in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+up: $(STAMP) ## Prefect server, work pool, deployments and workers on this machine
+	@$(BIN)/python deployments/local.py up
+
+down: $(STAMP) ## stop what `make up` started; running trials save first
+	@$(BIN)/python deployments/local.py down
+
+app: $(STAMP) ## the results app on http://127.0.0.1:5006 (STORE=folder or s3://...)
+	$(BIN)/panel serve results_app.py --address 127.0.0.1 --port 5006 $(if $(STORE),--args --store $(STORE))
+
+bench: $(STAMP) ## the benchmarks; each prints one JSON object as its last line
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
+	@scripts/lock.sh
+
+clean: ## remove the environment and what tools left; stores, masks and data stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What a user starts: one file, one flow, one deployment."""

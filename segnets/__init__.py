@@ -1,0 +1,1 @@
+"""Semantic segmentation of driving video as a batch job that survives anything."""

@@ -1,0 +1,1 @@
+"""The results app: the Panel edge; no torch."""

@@ -1,0 +1,129 @@
+"""Ids: canonical JSON, digests, and what stays outside an id.
+
+An id is readable in its front and exact in its end: `MODEL-8hex`, the first 8 digits of a SHA-256 over
+canonical JSON. The full digest is `config_sha256` and stands in every sealed entry, so a short id that
+meets another config is refused. Only validated configs are digested (lr=1 and 1.0 are one id).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from segnets.config.axes import parse_axes
+from segnets.config.build import OutsideId
+from segnets.config.grid import GridConfig
+from segnets.config.preprocess import PreprocessConfig
+from segnets.config.train import TrainConfig
+
+NEUTRAL: Mapping[str, Any] = {}
+"""Fields added after version 1 -> the value with which they stay out of the digest."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """One byte string for equal values: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    ).encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 over the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def inside(config: Any) -> dict[str, Any]:
+    """The fields of a config that stand in its id, groups as nested dicts."""
+    assert is_dataclass(config)
+    hints = get_type_hints(type(config), include_extras=True)
+    kept: dict[str, Any] = {}
+    for field in fields(config):
+        marks = getattr(hints[field.name], "__metadata__", ())
+        value = getattr(config, field.name)
+        if any(isinstance(mark, OutsideId) for mark in marks):
+            continue
+        if field.name in NEUTRAL and NEUTRAL[field.name] == value:
+            continue
+        kept[field.name] = inside(value) if is_dataclass(value) else value
+    return kept
+
+
+def dataset_sha256(config: PreprocessConfig, sources: str) -> str:
+    """Digest of a dataset from its config and the digest of its sources.
+
+    `sources` is the digest of the content of all source files, or of the generator's version for
+    synthetic streets. Where the data lies is no part of it, what it holds is.
+    """
+    settings = inside(config)
+    if settings["data"] != "synthetic":
+        settings = {**settings, "data": "files"}
+        for only_synthetic in ("source_size", "scenes", "past"):
+            settings.pop(only_synthetic)
+    settings.pop("name")
+    return digest({"kind": "dataset", "config": settings, "sources": sources})
+
+
+def dataset_id(config: PreprocessConfig, name: str, sources: str) -> str:
+    """NAME-HxW-Tf-8hex."""
+    short = dataset_sha256(config, sources)[:8]
+    return f"{name}-{config.height}x{config.width}-{config.clip_frames}f-{short}"
+
+
+def trial_sha256(config: TrainConfig) -> str:
+    """Digest of a trial: dataset id and every field in the id; nothing of the machine enters."""
+    return digest({"kind": "trial", "config": inside(config)})
+
+
+def trial_id(config: TrainConfig) -> str:
+    """MODEL-8hex."""
+    return f"{config.model}-{trial_sha256(config)[:8]}"
+
+
+def grid_sha256(config: GridConfig) -> str:
+    """Digest of a grid: its base config without the axes' fields, and the axes as sorted sets."""
+    axes = parse_axes(config.grid)
+    trials = config.trials()
+    ids = sorted({trial_id(trial) for trial in trials})
+    return digest({"kind": "grid", "axes": sorted(axes), "trials": ids})
+
+
+def grid_id(config: GridConfig) -> str:
+    """grid-8hex."""
+    return f"grid-{grid_sha256(config)[:8]}"
+
+
+def eval_sha256(weights_sha256: str, dataset: str, split: str, settings: Mapping[str, Any]) -> str:
+    """Digest of an evaluation. `weights_sha256` is of the masks where they come from elsewhere."""
+    return digest(
+        {
+            "kind": "eval",
+            "weights": weights_sha256,
+            "dataset": dataset,
+            "split": split,
+            "settings": dict(settings),
+        }
+    )
+
+
+def eval_id(trial: str | None, split: str, sha256: str) -> str:
+    """TRIAL-SPLIT-8hex; of foreign masks ext-SPLIT-8hex."""
+    return f"{trial or 'ext'}-{split}-{sha256[:8]}"
+
+
+def run_sha256(weights_sha256: str, source: str, out: str, settings: Mapping[str, Any]) -> str:
+    """Digest of a prediction job: the same job every night."""
+    return digest(
+        {
+            "kind": "run",
+            "weights": weights_sha256,
+            "source": source,
+            "out": out,
+            "settings": dict(settings),
+        }
+    )
+
+
+def run_id(sha256: str) -> str:
+    """pred-8hex."""
+    return f"pred-{sha256[:8]}"

@@ -1,0 +1,1 @@
+"""From PNG files to batches of clips."""

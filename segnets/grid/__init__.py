@@ -1,0 +1,1 @@
+"""What is missing of a grid, decided from the store alone."""

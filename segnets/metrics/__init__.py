@@ -1,0 +1,1 @@
+"""Counts that add up, and the scores made of them."""

@@ -1,0 +1,1 @@
+"""Each file here is one architecture: clips in, logits out."""

@@ -1,0 +1,1 @@
+"""Bytes by key, safely: sealed logs, bags and blobs in a folder or in object storage."""

@@ -1,0 +1,1 @@
+"""The Prefect edge: open the store, call the core, report; no arithmetic."""
