@@ -267,6 +267,21 @@ def read_done(store: Store, kind: str, subject: str) -> Done | None:
     return BagReader(store, kind, subject).done()
 
 
+def read_named(store: Store, kind: str, subject: str) -> set[str] | None:
+    """Every blob that any done names, for gc; None if there is no done or a line is unreadable."""
+    lines = {}
+    for listed in store.list(log_prefix(kind, subject)):
+        line = _read_line(store, kind, subject, listed.key)
+        if line is None:
+            return None
+        lines[listed.key] = line
+    dones = [line for line in lines.values() if line.item == DONE]
+    if not dones:
+        return None
+    named = [lines[key] for done in dones for key in done.items.values() if key in lines]
+    return {file.key for line in (*dones, *named) for file in line.files}
+
+
 def read_items(store: Store, kind: str, subject: str) -> dict[str, list[Item]]:
     """Item -> its valid lines whose blobs are all there, done left out."""
     return BagReader(store, kind, subject).items()

@@ -91,8 +91,13 @@ def read_env(store: Store, trial: str) -> dict[str, Any] | None:
 
 def read_history(store: Store, trial: str) -> list[Entry]:
     """Every valid entry, oldest first; claims and those of processes that lost are among them."""
-    entries = [_read_entry(store, trial, slot) for slot in _slots(store, trial)]
-    return sorted((one for one in entries if one is not None), key=lambda one: (one.seq, one.rank))
+    entries = [entry for _, entry in read_slots(store, trial) if entry is not None]
+    return sorted(entries, key=lambda entry: (entry.seq, entry.rank))
+
+
+def read_slots(store: Store, trial: str) -> list[tuple[Slot, Entry | None]]:
+    """Every slot, the newest first, with its entry; None for a torn one."""
+    return [(slot, _read_entry(store, trial, slot)) for slot in _slots(store, trial)]
 
 
 def survey(store: Store, trial: str) -> Survey:

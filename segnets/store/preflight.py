@@ -5,10 +5,11 @@ only if the second exclusive write is refused *and* the first bytes are still th
 comes here: it asks for one key of a listing, which writes nothing.
 """
 
+import contextlib
 import logging
 from typing import Protocol
 
-from segnets.errors import Misconfigured
+from segnets.errors import Misconfigured, StoreError
 from segnets.store.base import Store
 from segnets.store.keys import new_writer, probe_key
 from segnets.store.retry import at_most
@@ -44,8 +45,11 @@ def probe(store: Probed, *, conditional: bool | None = None) -> None:
                 raise _wrong(store, "it gives back other bytes than it was given")
             if key not in {listed.key for listed in store.list("probe/")}:
                 raise _wrong(store, "it does not list what it was given")
-        finally:
-            store.delete([key])
+        except StoreError:
+            with contextlib.suppress(StoreError):
+                store.delete([key])
+            raise
+        store.delete([key])
     if not store.conditional:
         logger.info(
             "%s knows no exclusive writes: entries go under names of their writers", store.url
