@@ -1,0 +1,110 @@
+"""Shards fetched from object storage, kept on this machine: bounded, digest-checked, shared.
+
+A file is named by its SHA-256, so it never changes and any number of datasets and processes share it.
+A lock per file lets one process fetch while the others wait. Only what lies in our own `shards` folder
+is ever deleted: the least recently used first, when the next file would not fit the bound. Readers hold
+the file open, so a deletion never disturbs them, and nothing must be cleaned after a kill.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segnets.errors import Corrupt, OutOfSpace
+from segnets.store.base import Store
+from segnets.store.entry import FileRef
+
+LIMIT_BYTES = 64 * 2**30
+_PART_BYTES = 16 * 2**20
+_SUFFIX = ".shard"
+
+
+class ShardCache:
+    """A folder of fetched files, `limit_bytes` at most."""
+
+    def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._folder = folder / "shards"
+        self._limit_bytes = limit_bytes
+
+    def open(self, store: Store, ref: FileRef) -> int:
+        """A file descriptor of the file, fetched first if it is not here.
+
+        Raises Corrupt if what arrives twice is not what was sealed, OutOfSpace if it does not fit.
+        """
+        if ref.size > self._limit_bytes:
+            raise OutOfSpace(
+                f"the cache is limited to {self._limit_bytes} bytes and {ref.name} has {ref.size}",
+                self._folder,
+                "Use a larger cache.",
+            )
+        path = self._folder / f"{ref.sha256}{_SUFFIX}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _locked(self._folder / f"{ref.sha256}.lock"):
+                if not path.exists() or path.stat().st_size != ref.size:
+                    self._make_room(ref.size)
+                    self._fetch(store, ref, path)
+                os.utime(path)  # used just now
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise
+            raise OutOfSpace(
+                f"cannot keep a fetched shard ({error.strerror})",
+                self._folder,
+                "Free space there, or name another folder with --cache.",
+            ) from None
+
+    def _fetch(self, store: Store, ref: FileRef, path: Path) -> None:
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            for _ in range(2):
+                if _download(store, ref, part) == ref.sha256:
+                    part.replace(path)
+                    return
+        finally:
+            part.unlink(missing_ok=True)
+        raise Corrupt(
+            f"{ref.name} is not what was sealed",
+            f"{store.url}/{ref.key}",
+            "Make the dataset again with flows/preprocess.py in another store.",
+        )
+
+    def _make_room(self, size: int) -> None:
+        """Delete the least recently used files until `size` more bytes fit the bound."""
+        with _locked(self._folder / "room.lock"):
+            files = []
+            for file in self._folder.glob(f"*{_SUFFIX}"):
+                stat = file.stat()
+                files.append((stat.st_mtime_ns, stat.st_size, file))
+            total = sum(entry[1] for entry in files)
+            for _, file_size, file in sorted(files):
+                if total + size <= self._limit_bytes:
+                    break
+                file.unlink(missing_ok=True)
+                total -= file_size
+
+
+def _download(store: Store, ref: FileRef, part: Path) -> str:
+    """Fetch in pieces; the SHA-256 of what arrived."""
+    digest = hashlib.sha256()
+    with part.open("wb") as file:
+        for offset in range(0, ref.size, _PART_BYTES):
+            piece = store.get_range(ref.key, offset, min(_PART_BYTES, ref.size - offset))
+            digest.update(piece)
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file lock; it ends with the process, however that ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,292 @@
+"""Clips from shards: one `preadv` a clip into the caller's buffer.
+
+`preadv`, not mmap: a file cut short under a mapping kills the process with SIGBUS, a read returns fewer
+bytes. A page's CRC is verified once, when its first row is read; the offsets of a shard are derived
+again from its footer when it is first used and must equal the manifest's. Shards of a folder store are
+read in place, those of object storage through the cache.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segnets.data.cache import ShardCache
+from segnets.data.decode import decode_label_ids
+from segnets.data.digests import cache_folder
+from segnets.data.shards import Group, Page, check_page, read_layout
+from segnets.errors import Corrupt, NotInStore
+from segnets.labels import IGNORE_INDEX
+from segnets.store.bag import Done, read_done
+from segnets.store.base import Store
+from segnets.store.entry import FileRef, read_file
+from segnets.store.tables import from_parquet
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """One sample. height and width are the original's; rows count over all shards, label_row -1: none."""
+
+    split: str
+    city: str
+    seq: int
+    frame: int
+    name: str
+    height: int
+    width: int
+    frame_rows: tuple[int, ...]
+    label_row: int
+
+
+@dataclass(slots=True)
+class _Shard:
+    """One shard file: opened and checked against the manifest at first use."""
+
+    ref: FileRef
+    groups: list[Group]
+    fd: int = -1
+    verified: set[int] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Rows:
+    """The rows of all shards of one kind, by global row number."""
+
+    def __init__(self, row_bytes: int, shards: list[_Shard]) -> None:
+        self.row_bytes = row_bytes
+        self.shards = shards
+        places = [
+            (shard_index, group_index, group.pixels.offset + row * row_bytes)
+            for shard_index, shard in enumerate(shards)
+            for group_index, group in enumerate(shard.groups)
+            for row in range(group.rows)
+        ]
+        self.places: list[tuple[int, int, int]] = places
+
+
+class ClipDataset:
+    """A dataset of a store, open for reading; threads may share it."""
+
+    def __init__(self, store: Store, done: Done, dataset_id: str, cache: Path | None) -> None:
+        manifest = json.loads(read_file(store, done.file("manifest.json")))
+        if manifest.get("v") != MANIFEST_VERSION:
+            raise Corrupt(
+                f"the dataset has format {manifest.get('v')}, this program reads {MANIFEST_VERSION}",
+                f"{store.url}: {dataset_id}",
+                "Use the newer segnets, or make the dataset again with flows/preprocess.py.",
+            )
+        self.id = dataset_id
+        self.height: int = manifest["height"]
+        self.width: int = manifest["width"]
+        self.clip_frames: int = manifest["clip_frames"]
+        self.stride: int = manifest["stride"]
+        self.preprocess: dict[str, Any] = manifest["config"]
+        self.digest: str = manifest["digest"]
+        self.stats: dict[str, Any] = json.loads(read_file(store, done.file("stats.json")))
+        self.mean: list[float] = self.stats["mean"]
+        self.std: list[float] = self.stats["std"]
+        self.class_pixels: list[int] = self.stats["class_pixels"].get("train", [0] * 19)
+        self.clips = read_records(read_file(store, done.file("clips.parquet")))
+        self._store = store
+        self._cache = ShardCache(cache if cache is not None else cache_folder(None))
+        plane = self.height * self.width
+        self._frames = _Rows(plane * 3, [_shard(done, one) for one in manifest["frames"]])
+        self._labels = _Rows(plane, [_shard(done, one) for one in manifest["labels"]])
+        self._originals = [tuple(span) for one in manifest["labels"] for span in one["originals"]]
+
+    def read(
+        self,
+        split: str,
+        indices: Sequence[int],
+        frames_out: NDArray[np.uint8] | None = None,
+        labels_out: NDArray[np.uint8] | None = None,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Frames (N, T, H, W, 3) uint8 RGB and trainIds (N, H, W) uint8 of these clips of a split.
+
+        Labels are 255 where a clip has none. Buffers that are given are filled and returned; they
+        may be longer than N. Raises Corrupt where a shard is damaged.
+        """
+        num = len(indices)
+        size = (self.height, self.width)
+        if frames_out is None:
+            frames_out = np.empty((num, self.clip_frames, *size, 3), dtype=np.uint8)
+        if labels_out is None:
+            labels_out = np.empty((num, *size), dtype=np.uint8)
+        assert frames_out.shape[1:] == (self.clip_frames, *size, 3)
+        assert frames_out.flags.c_contiguous
+        assert labels_out.flags.c_contiguous
+        records = self.clips[split]
+        for position, index in enumerate(indices):
+            record = records[index]
+            self._read_rows(self._frames, record.frame_rows, frames_out[position])
+            if record.label_row < 0:
+                labels_out[position] = IGNORE_INDEX
+            else:
+                self._read_rows(self._labels, (record.label_row,), labels_out[position])
+        return frames_out[:num], labels_out[:num]
+
+    def original_label_ids(self, split: str, index: int) -> NDArray[np.uint8]:
+        """LabelIds (H, W) uint8 at original size, from the untouched PNG; all 0 without a label."""
+        record = self.clips[split][index]
+        if record.label_row < 0:
+            return np.zeros((record.height, record.width), dtype=np.uint8)
+        shard_index, group_index, _ = self._labels.places[record.label_row]
+        shard = self._labels.shards[shard_index]
+        self._verify(self._labels, shard, group_index)
+        offset, size = self._originals[record.label_row]
+        return decode_label_ids(self._bytes(shard, offset, size), f"{self.id}: {record.name}")
+
+    def close(self) -> None:
+        """Close the files; a later read opens them again."""
+        for rows in (self._frames, self._labels):
+            for shard in rows.shards:
+                with shard.lock:
+                    if shard.fd >= 0:
+                        os.close(shard.fd)
+                        shard.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _read_rows(self, rows: _Rows, wanted: Sequence[int], out: NDArray[np.uint8]) -> None:
+        """Fill `out` with the rows, one read for each run of neighbours in a file."""
+        target = out.reshape(-1).data
+        size = rows.row_bytes
+        start = 0
+        while start < len(wanted):
+            shard_index, group_index, offset = rows.places[wanted[start]]
+            shard = rows.shards[shard_index]
+            self._verify(rows, shard, group_index)
+            end = start + 1
+            while end < len(wanted):
+                next_shard, next_group, next_offset = rows.places[wanted[end]]
+                # between two groups lies a page header: neighbours in one group only
+                if next_shard != shard_index or next_offset != offset + (end - start) * size:
+                    break
+                self._verify(rows, shard, next_group)
+                end += 1
+            self._fill(shard, target[start * size : end * size], offset)
+            start = end
+
+    def _fill(self, shard: _Shard, target: memoryview, offset: int) -> None:
+        """Read exactly len(target) bytes; a short file is Corrupt, never stale memory."""
+        while len(target):
+            got = os.preadv(shard.fd, [target], offset)
+            if got == 0:
+                raise Corrupt(
+                    f"{shard.ref.name} is shorter than it was",
+                    f"{self._store.url}: {self.id}",
+                    "Make the dataset again with flows/preprocess.py.",
+                )
+            target, offset = target[got:], offset + got
+
+    def _bytes(self, shard: _Shard, offset: int, size: int) -> bytes:
+        data = bytearray(size)
+        self._fill(shard, memoryview(data), offset)
+        return bytes(data)
+
+    def _verify(self, rows: _Rows, shard: _Shard, group_index: int) -> None:
+        """Open the shard and check the pages of a group, each once."""
+        if group_index in shard.verified and shard.fd >= 0:
+            return
+        with shard.lock:
+            if shard.fd < 0:
+                self._open(rows, shard)
+            if group_index in shard.verified:
+                return
+            where = f"{shard.ref.name} of {self.id} in {self._store.url}"
+            group = shard.groups[group_index]
+            for page in (group.pixels, group.originals):
+                if page is not None:
+                    check_page(self._bytes(shard, page.offset, page.size), page, where)
+            shard.verified.add(group_index)
+
+    def _open(self, rows: _Rows, shard: _Shard) -> None:
+        path = self._store.local_path(shard.ref.key)
+        where = f"{shard.ref.name} of {self.id} in {self._store.url}"
+        if path is None:
+            shard.fd = self._cache.open(self._store, shard.ref)
+        else:
+            try:
+                shard.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise Corrupt(
+                    f"a shard cannot be opened ({error.strerror})",
+                    where,
+                    "Make the dataset again with flows/preprocess.py.",
+                ) from None
+        size = os.fstat(shard.fd).st_size
+        try:
+            layout = read_layout(
+                lambda offset, length: os.pread(shard.fd, length, max(offset, 0)),
+                size,
+                rows.row_bytes,
+                where,
+            )
+            if size != shard.ref.size or layout != shard.groups:
+                raise Corrupt(
+                    "a shard is not the one of the manifest",
+                    where,
+                    "Make the dataset again with flows/preprocess.py.",
+                )
+        except Corrupt:
+            os.close(shard.fd)
+            shard.fd = -1
+            raise
+
+
+def open_dataset(store: Store, dataset_id: str, cache: Path | None = None) -> ClipDataset:
+    """The dataset of this id; NotInStore if the store has none that is finished."""
+    done = read_done(store, "dataset", dataset_id)
+    if done is None:
+        raise NotInStore(
+            f"there is no finished dataset {dataset_id}",
+            store.url,
+            "Make it with flows/preprocess.py, or list what is there with "
+            "python -m segnets.store ls.",
+        )
+    return ClipDataset(store, done, dataset_id, cache)
+
+
+def read_records(data: bytes) -> dict[str, tuple[ClipRecord, ...]]:
+    """The clips of clips.parquet by split: train, val and test, each maybe empty."""
+    clips: dict[str, list[ClipRecord]] = {"train": [], "val": [], "test": []}
+    names = list(ClipRecord.__dataclass_fields__)
+    for row in from_parquet(data).select(names).to_pylist():
+        row["frame_rows"] = tuple(row["frame_rows"])
+        clips[row["split"]].append(ClipRecord(**row))
+    return {split: tuple(records) for split, records in clips.items()}
+
+
+def groups_to_json(groups: Sequence[Group]) -> list[list[int]]:
+    """Groups as the manifest holds them: rows, then offset, size, crc of each page."""
+    return [
+        [group.rows]
+        + [
+            number
+            for page in (group.pixels, group.originals)
+            if page is not None
+            for number in (page.offset, page.size, page.crc)
+        ]
+        for group in groups
+    ]
+
+
+def _shard(done: Done, content: dict[str, Any]) -> _Shard:
+    """A shard of the manifest."""
+    groups = [
+        Group(rows, Page(*numbers[:3]), Page(*numbers[3:]) if len(numbers) > 3 else None)
+        for rows, *numbers in content["groups"]
+    ]
+    return _Shard(done.file(content["name"]), groups)
