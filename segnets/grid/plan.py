@@ -1,0 +1,200 @@
+"""What a grid needs, what it has, and which trial is best: decided from the store alone.
+
+No scheduler is asked what has been done. Views say which trials are worth a look, since a thousand of
+them are one listing; before a trial counts in a result, its head is read.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segnets.config.axes import parse_axes
+from segnets.config.grid import GridConfig
+from segnets.config.ids import canonical_json, grid_id, grid_sha256, trial_id, trial_sha256
+from segnets.config.train import TrainConfig
+from segnets.errors import ConfigError, Corrupt, NotFound, NotInStore
+from segnets.store.bag import Bag
+from segnets.store.base import Store
+from segnets.store.entry import Entry
+from segnets.store.log import read_head
+from segnets.store.views import list_views, read_view
+from segnets.training.curves import flat_settings
+
+VERSION = 1
+PLAN_ITEM = "plan"
+PLAN_FILE = "plan.json"
+
+logger = logging.getLogger("segnets.grid")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialChoice:
+    """A trial that was chosen, with the sentence that says why."""
+
+    trial: str
+    val_miou: float
+    dataset: str
+    why: str
+
+
+def find_best(store: Store, dataset: str | None = None) -> TrialChoice:
+    """The done trial with the highest val_miou on `dataset`, ties to the older.
+
+    Without `dataset`, on that of the newest done trial. Raises NotInStore if there is none.
+    """
+    done = [
+        (view, head)
+        for view in _views(store)
+        if (dataset is None or view["dataset"] == dataset)
+        and (head := _done(store, view["id"])) is not None
+    ]
+    if not done:
+        where = store.url if dataset is None else f"dataset {dataset} in {store.url}"
+        raise NotInStore("no trial is done", where, "Train one: python flows/train.py.")
+    if dataset is None:
+        dataset = str(max(done, key=lambda pair: pair[1].time)[0]["dataset"])
+    rivals = [(view, head) for view, head in done if view["dataset"] == dataset]
+    _, head = min(rivals, key=lambda pair: (-_score(pair[1]), pair[1].time, pair[1].id))
+    score = _score(head)
+    why = f"highest val_miou ({score:.4f}) of {len(rivals)} done on {dataset}"
+    return TrialChoice(head.id, score, dataset, why)
+
+
+def done_result(store: Store, trial: str, config_sha256: str) -> Mapping[str, Any] | None:
+    """Metrics of the `done` entry of a trial, or None while it is not done.
+
+    {best_epoch, val_loss, val_miou, val_miou_last, pixel_accuracy, weights_sha256, state_sha256}.
+    Raises ConfigError if the id belongs to another config.
+    """
+    head = read_head(store, trial, config_sha256)
+    return dict(head.metrics) if head is not None and head.event == "done" else None
+
+
+def missing(store: Store, configs: Sequence[TrainConfig]) -> list[TrainConfig]:
+    """Those of the trials that are not done, in their order, each once."""
+    by_id = {trial_id(config): config for config in configs}
+    return [
+        config
+        for trial, config in by_id.items()
+        if done_result(store, trial, trial_sha256(config)) is None
+    ]
+
+
+def make_plan(config: GridConfig) -> dict[str, Any]:
+    """The content of plan.json: {v, axes {field: [values]}, trials [{trial, settings, seed}]}.
+
+    `settings` holds the axes' fields only, under their dotted names.
+    """
+    names = list(parse_axes(config.grid))
+    trials: dict[str, dict[str, Any]] = {}
+    axes: dict[str, list[Any]] = {name: [] for name in names}
+    for trial in config.trials():
+        flat = flat_settings(trial)
+        settings = {name: flat[name] for name in names if name in flat}
+        for name, value in settings.items():
+            if value not in axes[name]:
+                axes[name].append(value)
+        one = trial_id(trial)
+        trials[one] = {"trial": one, "settings": settings, "seed": trial.seed}
+    return {"v": VERSION, "axes": axes, "trials": list(trials.values())}
+
+
+def put_plan(store: Store, config: GridConfig) -> str:
+    """Write the plan of a grid, so that its queued trials are seen; returns the grid's id.
+
+    `config.trial.dataset` is a real id. Done once: a grid with the same trials has the same plan.
+    """
+    grid = grid_id(config)
+    bag = Bag(store, "grid", grid, grid_sha256(config))
+    if bag.done() is not None:
+        return grid
+    plan = make_plan(config)
+    file = bag.put_file(PLAN_FILE, canonical_json(plan) + b"\n")
+    item = bag.put_item(PLAN_ITEM, [file])
+    bag.put_done({PLAN_ITEM: item}, {"trials": len(plan["trials"])})
+    view = {
+        "v": VERSION,
+        "kind": "grid",
+        "id": grid,
+        "axes": plan["axes"],
+        "trials": [trial["trial"] for trial in plan["trials"]],
+        "dataset": config.trial.dataset,
+        "time": time.time(),
+    }
+    bag.put_view(view)
+    return grid
+
+
+def leaderboard(
+    store: Store, configs: Sequence[TrainConfig], axes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """One row a trial, best first, those without a score last in their order.
+
+    {trial, status, settings, val_miou, val_loss, pixel_accuracy, best_epoch}; `settings` are the
+    fields named by `axes`, or all; status is done, running (has a checkpoint), stopped, failed,
+    diverged or queued.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for config in configs:
+        trial = trial_id(config)
+        head = read_head(store, trial, trial_sha256(config))
+        metrics = {} if head is None else head.metrics
+        flat = flat_settings(config)
+        rows[trial] = {
+            "trial": trial,
+            "status": status_of(head),
+            "settings": {name: flat[name] for name in axes or flat if name in flat},
+            **{
+                name: metrics.get(name)
+                for name in ("val_miou", "val_loss", "pixel_accuracy", "best_epoch")
+            },
+        }
+    return sorted(rows.values(), key=lambda row: -_known(row["val_miou"]))
+
+
+def status_of(head: Entry | None) -> str:
+    """What a trial's newest commit says: queued, running, stopped, failed, diverged or done."""
+    if head is None:
+        return "queued"
+    if head.event == "failed" and head.metrics.get("reason") == "diverged":
+        return "diverged"
+    return {"checkpoint": "running"}.get(head.event, head.event)
+
+
+def _views(store: Store) -> list[dict[str, Any]]:
+    """Summaries of all trials that can be read."""
+    found = []
+    for trial, listed in list_views(store, "trial").items():
+        try:
+            view = read_view(store, listed.key)
+        except NotFound:  # replaced since the listing: its trial is worth a look all the same
+            try:
+                view = read_view(store, list_views(store, "trial")[trial].key)
+            except (KeyError, NotFound, Corrupt):
+                continue
+        except Corrupt as error:
+            logger.warning("the summary of trial %s is skipped: %s", trial, error)
+            continue
+        if view.get("dataset"):
+            found.append({**view, "id": trial})
+    return found
+
+
+def _done(store: Store, trial: str) -> Entry | None:
+    try:
+        head = read_head(store, trial)
+    except ConfigError:
+        return None
+    return head if head is not None and head.event == "done" else None
+
+
+def _score(head: Entry) -> float:
+    return _known(head.metrics.get("val_miou"))
+
+
+def _known(value: Any) -> float:
+    """The number, or -1, which is below every score."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else -1.0

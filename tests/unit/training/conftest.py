@@ -1,0 +1,91 @@
+"""A tiny dataset of drawn rectangles in a folder store, and trials that take seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segnets.config.build import build
+from segnets.config.preprocess import PreprocessConfig
+from segnets.config.train import TrainConfig
+from segnets.data.convert import make_dataset
+from segnets.data.reader import open_dataset
+from segnets.store.open import open_source, open_store
+
+HEIGHT, WIDTH = 32, 64
+LABEL_IDS = (7, 11, 21, 23, 26)
+
+
+def draw_cityscapes(root: Path, clips: dict[str, int], clip_frames: int = 2) -> None:
+    rng = np.random.default_rng(5)
+    colors = {label: rng.integers(0, 255, 3) for label in LABEL_IDS}
+    for split, num in clips.items():
+        for clip in range(num):
+            labels = np.full((HEIGHT, WIDTH), 23, np.uint8)
+            labels[HEIGHT // 2 :] = 7
+            for label in LABEL_IDS:
+                top, left = rng.integers(0, HEIGHT - 8), rng.integers(0, WIDTH - 16)
+                labels[top : top + 8, left : left + 16] = label
+            name = f"aachen_{clip:06d}_{{frame:06d}}_{{kind}}.png"
+            for frame in range(clip_frames):
+                rgb = np.stack([colors[one] for one in (7, 11, 21, 23, 26)])
+                index = np.searchsorted(LABEL_IDS, labels)
+                noise = rng.integers(-20, 20, (HEIGHT, WIDTH, 3))
+                pixels = np.clip(rgb[index] + noise, 0, 255).astype(np.uint8)
+                at = 19 - (clip_frames - 1 - frame)
+                _png(root / "leftImg8bit_sequence" / split, name, at, "leftImg8bit", pixels)
+            _png(root / "leftImg8bit" / split, name, 19, "leftImg8bit", pixels)
+            _png(root / "gtFine" / split, name, 19, "gtFine_labelIds", labels)
+
+
+def _png(folder: Path, name: str, frame: int, kind: str, pixels: np.ndarray) -> None:
+    path = folder / "aachen" / name.format(frame=frame, kind=kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> tuple[str, str]:
+    """(store URL, dataset id) of 6 training and 2 validation clips."""
+    root = tmp_path_factory.mktemp("training")
+    draw_cityscapes(root / "data", {"train": 6, "val": 2})
+    settings = {"data": str(root / "data"), "height": HEIGHT, "width": WIDTH, "clip_frames": 2}
+    store = open_store(str(root / "store"), write=True)
+    summary = make_dataset(
+        open_source(str(root / "data")),
+        build(PreprocessConfig, settings),
+        store,
+        name="tiny",
+        sources_salt=None,
+    )
+    return str(root / "store"), summary.dataset
+
+
+@pytest.fixture(scope="session")
+def dataset(made):
+    url, dataset_id = made
+    with open_dataset(open_store(url, write=False), dataset_id) as opened:
+        yield opened
+
+
+@pytest.fixture
+def trial_config(made):
+    """A function that makes the config of a small trial from what differs."""
+
+    def make(**settings) -> TrainConfig:
+        small = {"dataset": made[1], "epochs": 2, "batch_size": 2, "temporal": "none", "threads": 1}
+        return build(TrainConfig, {**small, "precision": "fp32", "device": "cpu", **settings})
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "store"), write=True)
