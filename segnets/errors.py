@@ -20,6 +20,7 @@ Stopped                    SIGINT or SIGTERM after saving (130, 143); a Keyboard
 """
 
 import signal
+from typing import Any
 
 
 class SegnetsError(Exception):
@@ -102,12 +103,16 @@ class Diverged(SegnetsError):
 
 
 class TrialsFailed(SegnetsError):
-    """Some trials of a grid did not complete; `exit_code` is 4 if the store was the only cause."""
+    """Some trials of a grid did not complete; `exit_code` is 4 if the store was the only cause.
+
+    `summary` holds what the command says about the others all the same.
+    """
 
     def __init__(self, what: str, where: object, next_step: str, exit_code: int = 1) -> None:
         super().__init__(what, where, next_step)
         self.args = (*self.args, exit_code)
         self.exit_code = exit_code
+        self.summary: dict[str, Any] = {}
 
 
 class Stopped(KeyboardInterrupt):

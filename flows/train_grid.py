@@ -1,0 +1,17 @@
+"""Every missing trial of a grid, each in a process or flow run of its own."""
+
+from segnets.config.grid import GridConfig
+from tasks.runs import flow, run_from_flags
+from tasks.train_grid import GridResult, grid_on_dataset, launch_missing, summarise, write_plan
+
+
+@flow(name="train-grid")
+def train_grid_flow(config: GridConfig = GridConfig()) -> GridResult:
+    """Train what is missing of a grid; a trial that fails stops no other."""
+    config = grid_on_dataset(config)
+    write_plan(config)
+    return summarise(config, launch_missing(config))
+
+
+if __name__ == "__main__":
+    run_from_flags(train_grid_flow, GridConfig)

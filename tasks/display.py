@@ -1,0 +1,130 @@
+"""What people see while a flow runs: a live line on a terminal, plain lines elsewhere, Prefect artifacts."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+from tasks.runs import in_flow_run
+
+logger = logging.getLogger("segnets.tasks")
+
+
+@contextmanager
+def live_bar(
+    title: str, *, quiet: bool, unit: str = "steps"
+) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, all) that moves a bar on a terminal, and does nothing elsewhere.
+
+    Log lines go above the bar, since rich stands in for sys.stderr while it draws.
+    """
+    if quiet or not sys.stderr.isatty() or in_flow_run():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(title, markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+class TrialLines:
+    """The newest line of each trial of a grid: live on a terminal, else `trial: line` as it comes."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._lines: dict[str, str] = {}
+        self._live: Any = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty() and not in_flow_run():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, trial: str, line: str) -> None:
+        """Show this line of this trial."""
+        if self._live is None:
+            logger.info("%s: %s", trial, line)
+            return
+        from rich.text import Text
+
+        self._lines[trial] = line
+        shown = "\n".join(f"{name}  {newest}" for name, newest in self._lines.items())
+        self._live.update(Text(shown, overflow="ellipsis", no_wrap=True))
+
+
+class EpochReport:
+    """Tells Prefect about each epoch: one progress artifact, updated once an epoch (11 ms)."""
+
+    def __init__(self, trial: str, epochs: int) -> None:
+        self._trial, self._epochs = trial, epochs
+        self._artifact: Any = None
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Take the row of a finished epoch."""
+        if not in_flow_run():
+            return
+        share = 100.0 * int(row["epoch"]) / self._epochs
+        with unimportant("progress"):
+            from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+            if self._artifact is None:
+                self._artifact = create_progress_artifact(share, description=self._trial)
+            else:
+                update_progress_artifact(self._artifact, share)
+
+
+def report_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    """A table artifact of the flow run; nothing outside one."""
+    if not in_flow_run():
+        return
+    flat = [
+        {name: str(value) if isinstance(value, dict) else value for name, value in row.items()}
+        for row in rows
+    ]
+    with unimportant(key):
+        from prefect.artifacts import create_table_artifact
+
+        create_table_artifact(table=flat, key=key, description=description)
+
+
+def report_text(key: str, markdown: str) -> None:
+    """A markdown artifact of the flow run; nothing outside one."""
+    if not in_flow_run():
+        return
+    with unimportant(key):
+        from prefect.artifacts import create_markdown_artifact
+
+        create_markdown_artifact(markdown=markdown, key=key)
+
+
+@contextmanager
+def unimportant(what: str) -> Iterator[None]:
+    """An artifact that cannot be written is logged, never fatal."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # the run is worth more than its decoration
+        logger.warning("Prefect did not take the artifact %s: %s", what, error)

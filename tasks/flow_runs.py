@@ -1,0 +1,170 @@
+"""Trials as flow runs of the deployment train/train: found by tag, created once, polled together."""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from segnets.config.ids import trial_id
+from segnets.config.train import TrainConfig
+from segnets.errors import ServerAway
+from segnets.store.open import resolve_url
+from tasks.launch import End
+
+DEPLOYMENT = "train/train"
+CRASHED_S = 15.0
+"""A run cancelled through its worker is Crashed for 1.5 to 5 s before it is Cancelled."""
+STOP_S = 40.0
+"""How long cancelled runs are watched; their worker kills them after 30 s."""
+
+logger = logging.getLogger("segnets.tasks")
+
+
+@dataclass(slots=True)
+class Run:
+    """A flow run that trains a trial; `crashed_at` is when we first saw it Crashed."""
+
+    trial: str
+    id: UUID
+    state: str = ""
+    crashed_at: float | None = None
+
+
+class FlowRuns:
+    """Starts trials as flow runs; the work pool decides how many run at a time."""
+
+    slots = 1_000_000
+    poll_s = 2.0
+
+    def __init__(self, client: Any, root: str) -> None:
+        self._client, self._root = client, root
+        self._states: dict[UUID, Any] = {}
+        self._read_at = 0.0
+        self._handles: dict[UUID, Run] = {}
+        self._warned = False
+
+    def start(self, config: TrainConfig, launch: int) -> Run:
+        """Wait for an open run of this trial as if we had started it, else create one."""
+        from prefect.deployments import run_deployment
+        from prefect.exceptions import ObjectNotFound
+
+        trial = trial_id(config)
+        config = replace(config, store=resolve_url(config.store))
+        found = self._open_run(trial)
+        if found is not None:
+            logger.info("%s has an open flow run already: %s", trial, found.name)
+        else:
+            try:
+                found = run_deployment(
+                    DEPLOYMENT,
+                    parameters={"config": asdict(config)},
+                    timeout=0,
+                    tags=[f"trial:{trial}", f"launch:{launch}"],
+                    idempotency_key=f"{self._root}:{trial}:{launch}",
+                )
+            except ObjectNotFound:
+                raise ServerAway(
+                    f"the Prefect server has no deployment {DEPLOYMENT}",
+                    str(self._client.api_url),
+                    "Run make up, or set PREFECT_API_URL= to train without Prefect.",
+                ) from None
+            logger.info("%s is flow run %s", trial, found.name)
+            self._warn_without_worker()
+        run = Run(trial, found.id)
+        self._handles[run.id] = run
+        return run
+
+    def poll(self, handle: Run) -> End | None:
+        """How the run ended, by one question for all of them every 2 s."""
+        self._read_states()
+        state = self._states.get(handle.id)
+        if state is None:
+            return None
+        if state.name != handle.state:
+            handle.state = state.name
+            logger.info("%s: %s", handle.trial, state.name)
+        if not state.is_final():
+            handle.crashed_at = None
+            return None
+        if state.is_completed():
+            return self._end(handle, End(0))
+        if state.is_cancelled():
+            return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
+        message = state.message or state.name
+        if not state.is_crashed():
+            found = re.search(r"exit (\d+): (.*)", message, re.DOTALL)
+            end = End(int(found[1]), found[2]) if found else End(1, message)
+            return self._end(handle, end)
+        now = time.monotonic()
+        if handle.crashed_at is None:
+            handle.crashed_at = now
+        if now - handle.crashed_at < CRASHED_S:
+            return None
+        names = {past.name for past in self._client.read_flow_run_states(handle.id)}
+        if names & {"Cancelling", "Cancelled"}:
+            return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
+        return self._end(handle, End(137, f"its flow run crashed ({message})", died=True))
+
+    def stop(self, handles: Sequence[Run]) -> None:
+        """Cancel the open runs and wait until they have saved and ended."""
+        from prefect.states import Cancelling
+
+        open_runs = list(handles)
+        for handle in open_runs:
+            self._client.set_flow_run_state(handle.id, Cancelling())
+        until = time.monotonic() + STOP_S
+        while time.monotonic() < until:
+            self._read_at = 0.0
+            self._read_states()
+            states = [self._states.get(handle.id) for handle in open_runs]
+            if all(state is not None and state.is_final() for state in states):
+                return
+            time.sleep(1)
+
+    def _end(self, handle: Run, end: End) -> End:
+        self._handles.pop(handle.id, None)
+        return end
+
+    def _read_states(self) -> None:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+        if not self._handles or time.monotonic() - self._read_at < self.poll_s:
+            return
+        self._read_at = time.monotonic()
+        ids = list(self._handles)
+        for first in range(0, len(ids), 200):  # the server answers at most 200 at a time
+            only = FlowRunFilter(id=FlowRunFilterId(any_=ids[first : first + 200]))
+            for run in self._client.read_flow_runs(flow_run_filter=only, limit=200):
+                if run.state is not None:
+                    self._states[run.id] = run.state
+
+    def _open_run(self, trial: str) -> Any:
+        """A run of this trial that has not ended, whoever started it; else None."""
+        from prefect.client.schemas.filters import (
+            FlowRunFilter,
+            FlowRunFilterState,
+            FlowRunFilterStateType,
+            FlowRunFilterTags,
+        )
+        from prefect.client.schemas.objects import StateType
+
+        going = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED]
+        only = FlowRunFilter(
+            tags=FlowRunFilterTags(all_=[f"trial:{trial}"]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=going)),
+        )
+        runs = self._client.read_flow_runs(flow_run_filter=only, limit=1)
+        return runs[0] if runs else None
+
+    def _warn_without_worker(self) -> None:
+        """Say once that trials wait where no worker is there to take them."""
+        if self._warned:
+            return
+        self._warned = True
+        pool = self._client.read_deployment_by_name(DEPLOYMENT).work_pool_name
+        workers = self._client.read_workers_for_work_pool(pool) if pool else []
+        if not any(str(getattr(one.status, "value", one.status)) == "ONLINE" for one in workers):
+            logger.warning("no worker of the pool %s is online; the trials wait for one", pool)

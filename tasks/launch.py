@@ -1,0 +1,237 @@
+"""Trials of a grid: start, watch, start again, stop; the same rules for processes and for flow runs.
+
+0                complete, if the store says so too
+1, 2, 3          failed; not launched again by this command
+4                wait for the store, then as a death
+5                somebody else trains it: watch head and beats; when they stand still, launch once
+130, 143         stopped; not launched again
+a death          launch again with --take-over, at most 3 in a row without a new checkpoint
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from segnets.config.ids import trial_id, trial_sha256
+from segnets.config.train import TrainConfig
+from segnets.errors import StoreError
+from segnets.signals import catch_stop
+from segnets.store.base import Store
+from segnets.store.log import read_head
+from segnets.store.retry import at_most
+
+DEATHS = 3
+"""Launches in a row that may die without a new checkpoint."""
+LOOK_S = 15.0
+"""Seconds between two looks at a trial that somebody else trains: one beat."""
+
+logger = logging.getLogger("segnets.tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a launch ended: an exit code and a sentence, or killed from outside, or stopped."""
+
+    code: int
+    sentence: str = ""
+    died: bool = False
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A trial that did not become complete."""
+
+    trial: str
+    exit_code: int
+    sentence: str
+
+
+class Starter(Protocol):
+    """Starts trials somewhere and watches them."""
+
+    slots: int
+    """How many may run at a time."""
+    poll_s: float
+    """Pause between two looks."""
+
+    def start(self, config: TrainConfig, launch: int) -> Any:
+        """Start a trial; whatever is returned is handed to `poll` and `stop`."""
+
+    def poll(self, handle: Any) -> End | None:
+        """How it ended, or None while it runs."""
+
+    def stop(self, handles: Sequence[Any]) -> None:
+        """Ask all of them to save and stop; return when they are gone."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One trial of the grid while this command looks after it."""
+
+    config: TrainConfig
+    id: str
+    launches: int = 0
+    deaths: int = 0
+    take_over: bool = False
+    position: tuple[int, int] = (0, 0)
+    handle: Any = None
+    look_at: float = 0.0
+    wait_until: float = 0.0
+    beats: tuple[Any, ...] | None = None
+    still: int = 0
+    head_before: Any = None
+    relaunched: bool = False
+    last: End | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What launching came to: complete by us, complete by others, not complete."""
+
+    ran: tuple[str, ...]
+    reused: tuple[str, ...]
+    failed: tuple[Failure, ...]
+
+
+def launch_all(
+    store: Store,
+    configs: Sequence[TrainConfig],
+    starter: Starter,
+    *,
+    is_complete: Callable[[Store, TrainConfig], bool],
+    on_end: Callable[[], None] = lambda: None,
+) -> Launched:
+    """Launch every trial and look after it to its end, whatever happens to the others.
+
+    SIGINT and SIGTERM stop all that run, let them save, and raise Stopped. `on_end` is called after
+    each end of a launch. Called from the main thread: a child's parent-death signal fires when the
+    thread ends that spawned it.
+    """
+    grid = _Grid(store, starter, is_complete)
+    waiting = [_Trial(config, trial_id(config)) for config in configs]
+    running: list[_Trial] = []
+    watched: list[_Trial] = []
+    with catch_stop() as stop:
+        try:
+            while waiting or running or watched:
+                stop.raise_if_requested()
+                while waiting and len(running) < starter.slots:
+                    trial = waiting.pop(0)
+                    running.append(trial)
+                    grid.start(trial)
+                for trial in list(running):
+                    end = starter.poll(trial.handle)
+                    if end is not None:
+                        running.remove(trial)
+                        {"again": waiting, "watch": watched}.get(grid.ended(trial, end), []).append(
+                            trial
+                        )
+                        on_end()
+                for trial in list(watched):
+                    if time.monotonic() >= trial.look_at:
+                        verdict = grid.look(trial)
+                        if verdict != "watch":
+                            watched.remove(trial)
+                        if verdict == "again":
+                            waiting.append(trial)
+                time.sleep(starter.poll_s)
+        finally:  # of a grid that ended by itself nothing runs
+            starter.stop([trial.handle for trial in running if trial.handle is not None])
+    return Launched(tuple(grid.ran), tuple(grid.reused), tuple(grid.failed))
+
+
+class _Grid:
+    """The table at the head of this file."""
+
+    def __init__(
+        self, store: Store, starter: Starter, is_complete: Callable[[Store, TrainConfig], bool]
+    ) -> None:
+        self.store, self.starter, self.is_complete = store, starter, is_complete
+        self.ran: list[str] = []
+        self.reused: list[str] = []
+        self.failed: list[Failure] = []
+
+    def start(self, trial: _Trial) -> None:
+        head = read_head(self.store, trial.id, trial_sha256(trial.config))
+        trial.head_before = head and head.rank
+        trial.position = (head.epoch, head.step) if head else (0, 0)
+        trial.launches += 1
+        config = replace(trial.config, take_over=trial.take_over or trial.config.take_over)
+        trial.handle = self.starter.start(config, trial.launches)
+
+    def ended(self, trial: _Trial, end: End) -> str:
+        """What to do after this end: "again", "watch" or "" for nothing more."""
+        trial.handle, trial.last = None, end
+        if end.stopped or end.code in {130, 143}:
+            return self._fail(trial, end.code or 143, end.sentence or "it was stopped")
+        if end.code == 4:
+            logger.warning("%s: %s", trial.id, end.sentence)
+            trial.wait_until = time.monotonic() + 60 * trial.config.store_wait
+            trial.look_at = time.monotonic()
+            return "watch"
+        if end.code == 5:
+            logger.info("%s is trained by another process; waiting for it", trial.id)
+            trial.look_at, trial.beats, trial.still = time.monotonic(), None, 0
+            return "watch"
+        if end.died:
+            return self._died(trial, end)
+        if end.code != 0:
+            return self._fail(trial, end.code, end.sentence)
+        if self.is_complete(self.store, trial.config):
+            self.ran.append(trial.id)
+            logger.info("%s is complete", trial.id)
+            return ""
+        return self._fail(trial, 1, "it ended without a fault, but the store has no result of it")
+
+    def look(self, trial: _Trial) -> str:
+        """What to do with a trial that waits for the store or for another process."""
+        assert trial.last is not None
+        trial.look_at = time.monotonic() + LOOK_S
+        try:
+            with at_most(5):
+                head = read_head(self.store, trial.id)
+                if trial.last.code == 5 and self.is_complete(self.store, trial.config):
+                    self.reused.append(trial.id)
+                    return ""
+                beats = tuple(
+                    (found.key, found.modified)
+                    for found in self.store.list(f"beat/trial/{trial.id}.")
+                )
+        except StoreError as error:
+            if time.monotonic() > max(trial.wait_until, 0.0) and trial.last.code == 4:
+                return self._fail(trial, 4, str(error))
+            logger.info("%s waits for the store: %s", trial.id, error)
+            return "watch"
+        if trial.last.code == 4:
+            return self._died(trial, trial.last)
+        moved = trial.beats is not None and beats != trial.beats
+        first, trial.beats = trial.beats is None, beats
+        trial.still = 0 if moved or first else trial.still + 1
+        if beats and trial.still < 2:
+            return "watch"
+        others = head is not None and head.rank != trial.head_before  # not one we launched upon
+        if head is not None and others and head.event in {"failed", "stopped"}:
+            code = int(head.metrics.get("exit_code") or (143 if head.event == "stopped" else 1))
+            return self._fail(trial, code, str(head.metrics.get("sentence") or head.event))
+        if trial.relaunched:
+            return self._fail(trial, 5, trial.last.sentence)
+        trial.relaunched, trial.take_over = True, False
+        return "again"
+
+    def _died(self, trial: _Trial, end: End) -> str:
+        head = read_head(self.store, trial.id)
+        position = (head.epoch, head.step) if head else (0, 0)
+        trial.deaths = trial.deaths + 1 if position <= trial.position else 1
+        if trial.deaths > DEATHS:
+            return self._fail(trial, end.code, f"{end.sentence}, {trial.deaths} times in a row")
+        logger.warning("%s: %s; it is started again", trial.id, end.sentence)
+        trial.take_over = True
+        return "again"
+
+    def _fail(self, trial: _Trial, code: int, sentence: str) -> str:
+        logger.warning("%s did not complete (exit %d): %s", trial.id, code, sentence)
+        self.failed.append(Failure(trial.id, code, sentence))
+        return ""

@@ -1,0 +1,158 @@
+"""Trials as processes of this machine: one session each, stderr straight into the trial's log file."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from segnets.cli import to_flags
+from segnets.config.ids import trial_id
+from segnets.config.train import TrainConfig
+from segnets.errors import OutOfSpace
+from segnets.store.open import resolve_url
+from tasks.display import TrialLines
+from tasks.launch import End
+from tasks.runs import PARENT
+
+STOP_S = 30.0
+"""How long a trial may take to save after SIGTERM."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A trial's process, its log file, and how far that was read."""
+
+    trial: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    read: int
+    gpu: str | None
+
+
+class Processes:
+    """Starts trials as processes, one free GPU each where there are GPUs."""
+
+    poll_s = 0.2
+
+    def __init__(self, lines: TrialLines, *, jobs: int | None, device: str) -> None:
+        self._lines = lines
+        gpus = [] if device == "cpu" else visible_gpus()
+        self.slots = jobs or max(1, len(gpus))
+        # More jobs than GPUs share them in turn.
+        self._gpus = [gpus[i % len(gpus)] for i in range(self.slots)] if gpus else []
+        self._logs = Path(os.environ.get("SEGNETS_LOGS") or "logs").absolute()
+
+    def start(self, config: TrainConfig, launch: int) -> Running:
+        """Start `python -m flows.train` with every flag spelt out."""
+        trial = trial_id(config)
+        config = replace(config, store=resolve_url(config.store))
+        path = self._logs / f"{trial}.log"
+        gpu = self._gpus.pop(0) if self._gpus else None
+        # A make up in mid-grid must not turn trials into flow runs, so no Prefect for the child.
+        env = {**os.environ, "PREFECT_API_URL": "", PARENT: str(os.getpid())}
+        if gpu is not None:
+            env["CUDA_VISIBLE_DEVICES"] = gpu
+        elif self.slots > 1:  # side by side, not each with a thread for every core
+            env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.slots)))
+        try:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as log:
+                read = log.tell()
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "flows.train", *to_flags(config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=env,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise OutOfSpace(
+                f"the log file of a trial cannot be written ({error.strerror})",
+                path,
+                "Free some space, or set SEGNETS_LOGS to another folder.",
+            ) from None
+        self._lines.say(trial, f"launch {launch}, log in {path}")
+        return Running(trial, process, path, read, gpu)
+
+    def poll(self, handle: Running) -> End | None:
+        """Show what it wrote; its end, once it has ended."""
+        code = handle.process.poll()
+        self._show(handle)
+        if code is None:
+            return None
+        if handle.gpu is not None:
+            self._gpus.append(handle.gpu)
+        assert handle.process.stdout is not None
+        with handle.process.stdout as out:
+            sentence = _sentence(out.read())
+        if code < 0:
+            name = signal.Signals(-code).name
+            return End(128 - code, f"its process was killed by {name}", died=True)
+        return End(code, sentence or _last_line(handle.log))
+
+    def stop(self, handles: Sequence[Running]) -> None:
+        """SIGTERM to each group, 30 s to save, then SIGKILL, also if a second signal cuts it short."""
+        alive = [handle for handle in handles if handle.process.poll() is None]
+        try:
+            for handle in alive:
+                _signal(handle, signal.SIGTERM)
+            until = time.monotonic() + STOP_S
+            while time.monotonic() < until and any(one.process.poll() is None for one in alive):
+                time.sleep(0.05)
+                for handle in alive:
+                    self._show(handle)
+        finally:
+            for handle in alive:
+                if handle.process.poll() is None:
+                    _signal(handle, signal.SIGKILL)
+                    handle.process.wait()
+                self._show(handle)
+
+    def _show(self, handle: Running) -> None:
+        with handle.log.open("rb") as log:
+            log.seek(handle.read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        handle.read += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            if line.strip():
+                self._lines.say(handle.trial, line)
+
+
+def visible_gpus() -> list[str]:
+    """Names for CUDA_VISIBLE_DEVICES of the GPUs this process may use, without importing torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in {"", "-1"}]
+    try:
+        found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(index) for index, _ in enumerate(found.stdout.splitlines())]
+
+
+def _signal(handle: Running, signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(handle.process.pid, signum)
+
+
+def _sentence(out: bytes) -> str:
+    """The sentence of the JSON line a trial wrote; empty if it wrote none."""
+    try:
+        content: Any = json.loads(out.splitlines()[-1])
+        return str(content.get("error", {}).get("sentence", ""))
+    except (IndexError, ValueError, AttributeError):
+        return ""
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()
+    return lines[-1].removeprefix("error: ") if lines else ""

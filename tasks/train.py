@@ -1,0 +1,117 @@
+"""Tasks of the train flow: find the trial complete, or train it from its last checkpoint on."""
+
+import logging
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from segnets.config.ids import trial_id, trial_sha256
+from segnets.config.train import TrainConfig
+from segnets.errors import NotInStore
+from segnets.store.bag import read_done
+from segnets.store.base import Store
+from segnets.store.log import read_head
+from segnets.store.open import open_store
+from tasks.display import EpochReport, live_bar
+from tasks.evaluate import val_eval_id
+from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for
+from tasks.runs import step
+
+logger = logging.getLogger("segnets.tasks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What the train flow says about a trial."""
+
+    trial: str
+    dataset: str
+    model: str
+    epochs: int
+    resumed_from: dict[str, int] | None
+    best_epoch: int
+    val_loss: float | None
+    val_miou: float | None
+    val_miou_last: float | None
+    pixel_accuracy: float | None
+    reused: bool
+    weights_sha256: str
+    state_sha256: str
+
+
+@step(task_run_name="dataset")
+def with_dataset(config: TrainConfig) -> TrainConfig:
+    """The config with a dataset id in it; street scenes are made if they are not there."""
+    if config.dataset != SYNTHETIC:
+        return config
+    return replace(config, dataset=make_streets(settings_for(config)).dataset)
+
+
+@step(task_run_name="find-{config.model}")
+def find_complete(config: TrainConfig) -> TrialResult | None:
+    """The result of a trial that is complete: its head done and its best weights scored on val."""
+    store = open_store(config.store, write=False, wait_s=60 * config.store_wait)
+    found = complete_result(store, config)
+    if found is not None:
+        logger.info("trial %s is complete, nothing is trained again", found.trial)
+    return found
+
+
+@step(task_run_name="train-{config.model}")
+def train_trial(config: TrainConfig) -> TrialResult:
+    """Train the trial, going on from its last sealed checkpoint."""
+    store = open_store(config.store, write=True, wait_s=60 * config.store_wait)
+    if find_dataset(store, config.dataset) is None:
+        raise unknown_dataset(store, config.dataset)
+    from segnets.data.reader import open_dataset
+    from segnets.training.loop import train
+
+    trial = trial_id(config)
+    cache = Path(config.cache) if config.cache else None
+    with (
+        open_dataset(store, config.dataset, cache) as dataset,
+        live_bar(trial, quiet=config.quiet) as on_step,
+    ):
+        result = train(
+            config, dataset, store, on_epoch=EpochReport(trial, config.epochs), on_step=on_step
+        )
+    return TrialResult(**{field.name: getattr(result, field.name) for field in fields(TrialResult)})
+
+
+def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
+    """The result of a complete trial, from its sealed head; None if something is missing."""
+    trial = trial_id(config)
+    head = read_head(store, trial, trial_sha256(config))
+    if head is None or head.event != "done":
+        return None
+    metrics = head.metrics
+    if (
+        read_done(store, "eval", val_eval_id(trial, metrics["weights_sha256"], config.dataset))
+        is None
+    ):
+        return None
+    names = ("best_epoch", "val_loss", "val_miou", "val_miou_last", "pixel_accuracy")
+    return TrialResult(
+        trial=trial,
+        dataset=config.dataset,
+        model=config.model,
+        epochs=config.epochs,
+        resumed_from=None,
+        reused=True,
+        weights_sha256=metrics["weights_sha256"],
+        state_sha256=metrics["state_sha256"],
+        **{name: metrics.get(name) for name in names},
+    )
+
+
+def is_complete(store: Store, config: TrainConfig) -> bool:
+    """Whether the trial is trained and its best weights are scored."""
+    return complete_result(store, config) is not None
+
+
+def unknown_dataset(store: Store, dataset: str) -> NotInStore:
+    """The fault of a dataset id that the store does not hold."""
+    return NotInStore(
+        f"there is no dataset {dataset}",
+        f"store {store.url}",
+        "Make it with python flows/preprocess.py, or look for its id with python -m segnets.store ls.",
+    )
