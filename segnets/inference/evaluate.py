@@ -128,15 +128,31 @@ def frame_logits(
 
 
 @torch.inference_mode()
-def decide(logits: Tensor, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """TrainIds (Ho, Wo) uint8 and their probability (Ho, Wo), from logits (1, K, H, W)."""
+def decide(
+    logits: Tensor, size: tuple[int, int], *, confidence: bool = True
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """TrainIds (Ho, Wo) uint8 and their probability (Ho, Wo), from logits (1, K, H, W).
+
+    Without `confidence` the probabilities are all 1.
+    """
     if tuple(logits.shape[-2:]) != size:
         logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
     pixels = logits[0].permute(1, 2, 0)  # (Ho, Wo, K): no copy, logits are channels_last
     best, ids = pixels.max(-1)
+    train_ids = ids.to(torch.uint8).cpu().numpy()
+    if not confidence:
+        return train_ids, np.ones(size, np.float32)
     # the softmax of the best: exp(best) / sum(exp), without a second array of K maps
-    confidence = (best - pixels.logsumexp(-1)).exp()
-    return ids.to(torch.uint8).cpu().numpy(), confidence.cpu().numpy()
+    return train_ids, (best - pixels.logsumexp(-1)).exp().cpu().numpy()
+
+
+def decide_above(logits: Tensor, size: tuple[int, int], min_confidence: float) -> NDArray[np.uint8]:
+    """TrainIds (Ho, Wo) uint8 from logits (1, K, H, W), 255 where the probability is below."""
+    if min_confidence <= 0:  # nothing can be below: half of the time of `decide` is the probability
+        ids, _ = decide(logits, size, confidence=False)
+        return ids
+    ids, confidence = decide(logits, size)
+    return black_out(ids, confidence < min_confidence)
 
 
 def predict_frame(
@@ -190,8 +206,7 @@ def evaluate_split(
             places = pack.add(ids, confidence)
             rows.append(sample_row(clip, counts, confidence) | places)
             if clip.label_row >= 0:
-                ids, confidence = decide(logits, (clip.height, clip.width))
-                ids = black_out(ids, confidence < min_confidence)
+                ids = decide_above(logits, (clip.height, clip.width), min_confidence)
                 truth = to_train_ids(dataset.original_label_ids(split, index))
                 at_original += confusion_np(ids, truth)
             if on_sample is not None:
