@@ -1,0 +1,163 @@
+import errno
+import os
+import subprocess
+import threading
+
+import pytest
+
+from segnets.errors import Conflict, Denied, Misconfigured, OutOfSpace, Unavailable
+from segnets.store import folder
+from segnets.store.folder import FolderStore
+from segnets.store.preflight import probe
+
+
+def test_of_many_who_create_a_key_at_once_exactly_one_wins(tmp_path):
+    store = FolderStore(tmp_path)
+    ready, won = threading.Barrier(8), []
+
+    def race(number):
+        ready.wait()
+        for key in range(10):
+            try:
+                store.put_if_absent(f"log/{key}", b"%d" % number)
+                won.append((key, number))
+            except Conflict:
+                pass
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(key for key, _ in won) == list(range(10))
+    assert all(store.get(f"log/{key}") == b"%d" % number for key, number in won)
+
+
+def test_everything_is_fsynced_before_its_name_is_there_and_then_the_directory(
+    tmp_path, monkeypatch
+):
+    done = []
+    fsync, link, rename = os.fsync, os.link, folder.Path.rename
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (done.append(os.path.realpath(f"/proc/self/fd/{fd}")), fsync(fd))
+    )
+    monkeypatch.setattr(os, "link", lambda a, b: (done.append("link"), link(a, b)))
+    monkeypatch.setattr(
+        folder.Path, "rename", lambda self, to: (done.append("rename"), rename(self, to))
+    )
+    store = FolderStore(tmp_path / "store")
+    for put, step in ((store.put, "rename"), (store.put_if_absent, "link")):
+        done.clear()
+        put(f"log/{step}", b"1")
+        where = done.index(step)
+        assert ".tmp-" in done[where - 1]
+        assert done[where + 1] == str(tmp_path / "store" / "log")
+
+
+def test_a_starter_fsyncs_also_the_parents_that_it_found(tmp_path, monkeypatch):
+    FolderStore(tmp_path / "store").put("log/a", b"1")
+    synced = []
+    monkeypatch.setattr(folder, "sync_directory", synced.append)
+    FolderStore(tmp_path / "store").put("log/b", b"1")
+    assert {tmp_path / "store" / "log", tmp_path / "store", tmp_path} <= set(synced)
+
+
+def test_what_a_dead_writer_left_is_neither_listed_nor_in_the_way(tmp_path):
+    store = FolderStore(tmp_path)
+    store.put("log/a", b"1")
+    (tmp_path / "log" / ".tmp-dead").write_bytes(b"half")
+    assert [listed.key for listed in store.list("")] == ["log/a"]
+    (leftover,) = store.leftovers("")
+    store.drop_leftover(leftover)
+    store.drop_leftover(leftover)
+    assert not store.leftovers("")
+
+
+def test_without_hard_links_a_folder_is_not_conditional_but_works(tmp_path, monkeypatch):
+    def no_links(a, b):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store = FolderStore(tmp_path)
+    probe(store)
+    assert not store.conditional
+    store.put_if_absent("log/a", b"1")
+    assert store.get("log/a") == b"1"
+
+
+def test_a_directory_that_vanished_is_made_again(tmp_path):
+    store = FolderStore(tmp_path)
+    store.put("log/a", b"1")
+    (tmp_path / "log" / "a").unlink()
+    (tmp_path / "log").rmdir()
+    store.put("log/b", b"2")
+    assert store.get("log/b") == b"2"
+
+
+def test_a_short_write_is_gone_on_with(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+    store = FolderStore(tmp_path)
+    store.put("a", b"0123456789")
+    assert store.get("a") == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, OutOfSpace, "the disk of the store is full"),
+        (errno.EDQUOT, OutOfSpace, "the disk of the store is full"),
+        (errno.EROFS, OutOfSpace, "the disk of the store is read-only"),
+        (errno.EACCES, Denied, "this user may not use the store"),
+        (errno.EIO, Unavailable, "the disk does not answer"),
+        (errno.ESTALE, Unavailable, "the disk does not answer"),
+    ],
+)
+def test_a_fault_of_the_disk_is_one_sentence_that_says_where(
+    tmp_path, monkeypatch, number, kind, words
+):
+    store = FolderStore(tmp_path)
+    store.put("log/a", b"1")
+
+    def fail(fd):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(kind, match=words) as caught:
+        store.put("log/b", b"2")
+    assert str(tmp_path / "log" / "b") in str(caught.value)
+    assert not store.leftovers("")
+    assert [listed.key for listed in store.list("")] == ["log/a"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small tmpfs")
+def test_a_full_disk_keeps_what_it_had_and_says_which_it_is(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        store = FolderStore(disk)
+        store.put("obj/a", b"1" * 1000)
+        with pytest.raises(OutOfSpace, match=r"disk of the store is full.*/disk/obj/b"):
+            store.put("obj/b", b"2" * 400_000)
+        assert store.get("obj/a") == b"1" * 1000
+        assert [listed.key for listed in store.list("")] == ["obj/a"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_in_the_place_of_the_folder_is_explained(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Misconfigured, match="a file stands where the store needs a folder"):
+        probe(FolderStore(tmp_path / "file" / "store"))
+
+
+def test_a_foreign_folder_may_use_any_name_but_none_that_leads_out(tmp_path):
+    store = FolderStore(tmp_path, any_key=True)
+    store.put("leftImg8bit/Zürich A.png", b"1")
+    assert store.get("leftImg8bit/Zürich A.png") == b"1"
+    for key in ("../x", "a/../../x", "/etc/passwd", ""):
+        with pytest.raises(AssertionError):
+            store.get(key)
