@@ -108,7 +108,7 @@ def score_trial(config: EvaluateConfig) -> EvalResult:
 @step(task_run_name="score-predictions")
 def score_predictions(config: EvaluateConfig) -> EvalResult:
     """Score a folder of labelIds masks of any tool beside the truth of a Cityscapes folder."""
-    from segnets.inference.evaluate import score_label_ids
+    from segnets.inference.foreign import score_label_ids
 
     assert config.predictions is not None
     assert config.data is not None

@@ -120,27 +120,6 @@ def resolve_runtime(config: TrainConfig, sealed: Mapping[str, Any] | None = None
     )
 
 
-def inference_runtime(config: TrainConfig) -> Runtime:
-    """For scores and masks of a trained model: what the trial asked for, where this machine has it.
-
-    A model that was trained on a GPU can be used on a CPU; a trial that cannot be repeated here can.
-    """
-    device = config.device
-    if device == "cuda" and not torch.cuda.is_available():
-        device = "auto"
-    wanted = _device(device, config.device_index)
-    precision = config.precision
-    if precision == "bf16" and not has_bf16(wanted):
-        precision = "fp32"
-    runtime = Runtime(
-        device=wanted,
-        precision=_precision(precision, wanted),
-        threads=config.threads or default_threads(),
-    )
-    logger.info("computing on %s", _in_words(runtime))
-    return runtime
-
-
 def default_threads() -> int:
     """OMP_NUM_THREADS if it is set, else the cores this process may use, by affinity and cgroup."""
     given = os.environ.get("OMP_NUM_THREADS", "")

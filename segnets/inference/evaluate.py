@@ -53,7 +53,7 @@ class EvalTables:
     """Scores at both sizes, and the files of an evaluation, whole and ready to be put."""
 
     network: dict[str, Any]
-    original: dict[str, Any]
+    original: dict[str, Any] | None
     num_samples: int
     eval_json: bytes
     samples_parquet: bytes
@@ -123,7 +123,7 @@ def frame_logits(
     assert not module.training
     frames = torch.from_numpy(clip)[None].to(runtime.torch_device)  # (1, T, H, W, 3)
     with runtime.autocast():
-        logits: Tensor = module(normalise(frames, mean, std))
+        logits: Tensor = module(normalise(frames, list(mean), list(std)))
     return logits
 
 
@@ -175,9 +175,10 @@ def evaluate_split(
     runtime: Runtime,
     min_confidence: float,
     meta: Mapping[str, Any],
+    original: bool = True,
     on_sample: Callable[[int, int], None] | None = None,
 ) -> EvalTables:
-    """Scores of a split at network and at original size, with one table row a sample.
+    """Scores of a split at network and, if asked, at original size, with one table row a sample.
 
     Pixels below `min_confidence` count as none of the classes, at both sizes. The tables hold the
     network size. `meta` goes into eval.json (trial, dataset, weights_sha256). Raises DatasetError
@@ -192,7 +193,7 @@ def evaluate_split(
         )
     module.eval().to(runtime.torch_device)
     by_city: dict[str, Counts] = defaultdict(_no_counts)
-    at_original = _no_counts()
+    original_counts = _no_counts()
     rows: list[dict[str, Any]] = []
     pack = LayerPack()
     with catch_stop() as stop:
@@ -205,15 +206,15 @@ def evaluate_split(
             by_city[clip.city] += counts
             places = pack.add(ids, confidence)
             rows.append(sample_row(clip, counts, confidence) | places)
-            if clip.label_row >= 0:
+            if original and clip.label_row >= 0:
                 ids = decide_above(logits, (clip.height, clip.width), min_confidence)
                 truth = to_train_ids(dataset.original_label_ids(split, index))
-                at_original += confusion_np(ids, truth)
+                original_counts += confusion_np(ids, truth)
             if on_sample is not None:
                 on_sample(index + 1, len(clips))
             stop.raise_if_requested()
     network = summary(sum(by_city.values(), _no_counts()))
-    original = summary(at_original)
+    at_original = summary(original_counts) if original else None
     content = {
         "v": EVAL_VERSION,
         **meta,
@@ -221,13 +222,13 @@ def evaluate_split(
         "min_confidence": min_confidence,
         "samples": len(rows),
         "network": network,
-        "original": original,
+        "original": at_original,
         "env": runtime.env(),
         "time": time.time(),
     }
     return EvalTables(
         network=network,
-        original=original,
+        original=at_original,
         num_samples=len(rows),
         eval_json=json.dumps(content, sort_keys=True).encode(),
         samples_parquet=to_parquet(samples_table(rows), EVAL_VERSION),
