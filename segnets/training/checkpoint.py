@@ -189,7 +189,11 @@ def load_model(store: Store, trial_id: str) -> LoadedTrial:
     except Exception as error:  # noqa: BLE001  # whatever a damaged or foreign file raises
         raise unusable(f"its model cannot be read ({error!r})", f"trial {trial_id}") from None
     module = build(config)
-    built = {name: one.contiguous() for name, one in module.state_dict().items()}
+    # not .contiguous(): a channels_last 1x1 kernel counts as contiguous and keeps its other strides
+    built = {
+        name: torch.empty_like(one, memory_format=torch.contiguous_format)
+        for name, one in module.state_dict().items()
+    }
     check_tensors("weights", found, built, f"trial {trial_id}")
     module.load_state_dict(found)
     return LoadedTrial(
