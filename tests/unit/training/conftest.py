@@ -12,6 +12,7 @@ from segnets.config.preprocess import PreprocessConfig
 from segnets.config.train import TrainConfig
 from segnets.data.convert import make_dataset
 from segnets.data.reader import open_dataset
+from segnets.models.registry import MODELS
 from segnets.store.open import open_source, open_store
 
 HEIGHT, WIDTH = 32, 64
@@ -89,3 +90,28 @@ def trial_config(made):
 @pytest.fixture
 def store(tmp_path):
     return open_store(str(tmp_path / "store"), write=True)
+
+
+class TinyNet(torch.nn.Module):
+    """A net of one look: norm and dropout are in it, so running statistics and random state count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+            torch.nn.BatchNorm2d(8),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.2),
+            torch.nn.Conv2d(8, 19, 1),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        logits = self.body(clips[:, -1]).float()
+        return torch.nn.functional.interpolate(logits, clips.shape[-2:], mode="bilinear")
+
+
+@pytest.fixture
+def tiny_net(monkeypatch):
+    """Trials of this test train TinyNet: a step in a millisecond, a checkpoint of a few kB."""
+    monkeypatch.setitem(MODELS, "resnet_convlstm", lambda _: TinyNet())

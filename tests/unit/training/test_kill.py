@@ -1,0 +1,55 @@
+"""The real model in a process of its own, killed; its successor is this process."""
+
+import signal
+import subprocess
+import sys
+
+from segnets.store.open import open_store
+from segnets.training.loop import train
+
+SMALL = {"epochs": 3, "batch_size": 3, "temporal": "convlstm"}
+
+CHILD = """
+import os, signal, sys, torch
+from segnets.config.build import build
+from segnets.config.train import TrainConfig
+from segnets.data.reader import open_dataset
+from segnets.store.open import open_store
+from segnets.training.loop import train
+
+url, made_in, dataset_id = sys.argv[1:]
+config = build(TrainConfig, dict(
+    dataset=dataset_id, epochs=3, batch_size=3, threads=1, device="cpu", precision="fp32"))
+saved = []
+
+def kill_once_an_epoch_is_saved(step, total):
+    if saved:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = open_store(url, write=True)
+with open_dataset(open_store(made_in, write=False), dataset_id) as dataset:
+    train(config, dataset, store, on_epoch=saved.append, on_step=kill_once_an_epoch_is_saved)
+"""
+
+
+def test_kill_9_in_mid_epoch_loses_no_saved_epoch_and_no_bit(
+    made, dataset, trial_config, tmp_path, caplog
+):
+    stormy, calm = str(tmp_path / "stormy"), str(tmp_path / "calm")
+    argv = [sys.executable, "-W", "error", "-c", CHILD, stormy, *made]
+    killed = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    config = trial_config(**SMALL)
+    results = []
+    with caplog.at_level("INFO", "segnets.training"):
+        for url in (stormy, calm):
+            store = open_store(url, write=True)
+            results.append(train(config, dataset, store, on_epoch=lambda _: None))
+    resumed, undisturbed = results
+    from_epoch = resumed.resumed_from["epoch"]
+    assert from_epoch in {1, 2}
+    assert (
+        f"goes on from the checkpoint of epoch {from_epoch} (step {2 * from_epoch}," in caplog.text
+    )
+    assert resumed.weights_sha256 == undisturbed.weights_sha256
+    assert resumed.state_sha256 == undisturbed.state_sha256
