@@ -140,7 +140,7 @@ def _vips() -> Any:
     # one thread a call: our own threads decode side by side; must be set before the import
     os.environ.setdefault("VIPS_CONCURRENCY", "1")
     try:
-        logging.getLogger("pyvips").setLevel(logging.WARNING)  # a line a picture otherwise
+        logging.getLogger("pyvips").setLevel(logging.ERROR)  # we say it ourselves, once
         import pyvips
     except (ImportError, OSError):
         return None

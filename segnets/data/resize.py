@@ -29,7 +29,8 @@ def resize_frame(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
 def resize_labels(label_ids: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Ids (H, W) uint8 at (height, width): output (r, c) takes source floor((r + 0.5) H / height).
 
-    Equal to Pillow's NEAREST and torch's nearest-exact. Bilinear invents ids between two classes.
+    Equal to torch's nearest-exact, and to Pillow's NEAREST but where a centre falls on the edge of two
+    pixels, which Pillow's running sum decides by chance. Bilinear invents ids between two classes.
     """
     if label_ids.shape == (height, width):
         return label_ids
