@@ -14,8 +14,8 @@ from segnets.errors import NotInStore
 from segnets.store.bag import read_done, read_named
 from segnets.store.base import Leftover, Listed, Store
 from segnets.store.entry import Entry
+from segnets.store.history import read_slots
 from segnets.store.keys import BlobName, check_id, parse_blob
-from segnets.store.log import read_slots
 
 COURTESY_S = 24 * 3600.0
 """Nothing younger goes, by the store's own clock."""

@@ -14,12 +14,10 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from segnets.errors import (
-    ConfigError,
     Conflict,
     Corrupt,
     NotFound,
@@ -30,7 +28,6 @@ from segnets.errors import (
 from segnets.store.base import Store
 from segnets.store.beat import Beat, delete_other_beats, wait_until_still
 from segnets.store.entry import (
-    READS,
     Entry,
     FileRef,
     Live,
@@ -39,6 +36,16 @@ from segnets.store.entry import (
     from_bytes,
     read_file,
     to_bytes,
+)
+from segnets.store.history import (
+    Survey,
+    check_config,
+    list_slots,
+    read_entry,
+    read_env,
+    read_head,
+    read_history,
+    survey,
 )
 from segnets.store.keys import (
     Slot,
@@ -52,87 +59,27 @@ from segnets.store.keys import (
 from segnets.store.retry import at_most
 from segnets.store.views import refresh_view, write_view
 
+__all__ = [
+    "Entry",
+    "FileRef",
+    "Live",
+    "Note",
+    "Survey",
+    "TrialLog",
+    "claim",
+    "read_env",
+    "read_file",
+    "read_head",
+    "read_history",
+    "survey",
+]
+
 CLAIM_S = 120.0
 """How long a starter tries to get a slot that others keep taking."""
 DELETE_S = 20.0
 """How long a commit waits to delete what it has dropped; the rest is left to gc."""
 
 logger = logging.getLogger("segnets.store")
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What one reading of a log found."""
-
-    slots: tuple[Slot, ...]
-    head: Entry | None
-    newest: Entry | None
-    attempt: int
-    torn: tuple[str, ...]
-
-    @property
-    def top(self) -> int:
-        """The highest occupied slot, readable or not; -1 for an empty log."""
-        return max((slot.seq for slot in self.slots), default=-1)
-
-
-def read_head(store: Store, trial: str, config_sha256: str | None = None) -> Entry | None:
-    """The newest commit, or None before the first; ConfigError if the id is of another config."""
-    head = survey(store, trial).head
-    _check_config(trial, head, config_sha256)
-    return head
-
-
-def read_env(store: Store, trial: str) -> dict[str, Any] | None:
-    """The environment sealed by the newest valid entry, claims included; None before any."""
-    newest = survey(store, trial).newest
-    return None if newest is None else dict(newest.env)
-
-
-def read_history(store: Store, trial: str) -> list[Entry]:
-    """Every valid entry, oldest first; claims and those of processes that lost are among them."""
-    entries = [entry for _, entry in read_slots(store, trial) if entry is not None]
-    return sorted(entries, key=lambda entry: (entry.seq, entry.rank))
-
-
-def read_slots(store: Store, trial: str) -> list[tuple[Slot, Entry | None]]:
-    """Every slot, the newest first, with its entry; None for a torn one."""
-    return [(slot, _read_entry(store, trial, slot)) for slot in _slots(store, trial)]
-
-
-def survey(store: Store, trial: str) -> Survey:
-    """List a log and read as little of it as tells its head.
-
-    Where every name says its attempt and writer, entries are read from the highest on down to the
-    first commit. Where none does, slots exclude each other, so attempts rise with them, and the newest
-    are read down to the first commit. A log that has both kinds is read whole.
-    """
-    slots = _slots(store, trial)
-    named = [slot for slot in slots if slot.attempt is not None]
-    if named and len(named) < len(slots):
-        order, stop_early = list(slots), False
-    else:
-        order = sorted(slots, key=_rank_of, reverse=True)
-        stop_early = True
-    head: Entry | None = None
-    newest: Entry | None = None
-    highest = max((slot.attempt or 0 for slot in slots), default=0)
-    torn = []
-    for slot in order:
-        entry = _read_entry(store, trial, slot)
-        if entry is None:
-            torn.append(slot.key)
-            continue
-        highest = max(highest, entry.attempt)
-        if newest is None or entry.rank > newest.rank:
-            newest = entry
-        if entry.is_commit and (head is None or entry.rank > head.rank):
-            head = entry
-            if stop_early:
-                break
-    if torn:
-        logger.warning("%s has %d unreadable entries: %s", trial, len(torn), ", ".join(torn))
-    return Survey(tuple(slots), head, newest, highest + len(torn), tuple(torn))
 
 
 def claim(
@@ -150,7 +97,7 @@ def claim(
     ConfigError if the id is of another config.
     """
     found = survey(store, trial)
-    _check_config(trial, found.newest, config_sha256)
+    check_config(trial, found.newest, config_sha256)
     log = TrialLog(store, trial, config_sha256, env)
     done = found.head is not None and found.head.event == "done"
     if not done and not take_over:
@@ -323,7 +270,7 @@ class TrialLog:
                 found = survey(self._store, self.id)
                 continue
             found = survey(self._store, self.id)
-            _check_config(self.id, found.newest, self._config_sha256)
+            check_config(self.id, found.newest, self._config_sha256)
             others = [one for one in found.slots if one.seq >= seq and one.key not in self._mine]
             for slot in others:
                 self._stop_if_higher(slot)
@@ -361,7 +308,7 @@ class TrialLog:
         listed = self._store.list(prefix, limit=limit)
         slots = [slot for one in listed if (slot := parse_slot(one.key)) is not None]
         if len(listed) == limit and all(slot.seq >= self._seq for slot in slots):
-            slots = _slots(self._store, self.id)
+            slots = list_slots(self._store, self.id)
         for slot in slots:
             if slot.seq >= self._seq and slot.key not in self._mine:
                 self._stop_if_higher(slot)
@@ -369,7 +316,7 @@ class TrialLog:
     def _stop_if_higher(self, slot: Slot) -> None:
         attempt, writer = slot.attempt, slot.writer
         if attempt is None or writer is None:
-            entry = _read_entry(self._store, self.id, slot)
+            entry = read_entry(self._store, self.id, slot)
             if entry is None:
                 self._stuck = "an entry above it cannot be read"
                 raise self._taken(f"an entry of it cannot be read ({slot.key})")
@@ -409,35 +356,3 @@ class TrialLog:
                 self.id,
                 "The same command again goes on from the last saved epoch.",
             )
-
-
-def _slots(store: Store, trial: str) -> list[Slot]:
-    """All keys of a log, the newest first."""
-    listed = store.list(log_prefix("trial", trial))
-    return [slot for one in listed if (slot := parse_slot(one.key)) is not None]
-
-
-def _rank_of(slot: Slot) -> tuple[int, str, int]:
-    return slot.attempt or 0, slot.writer or "", slot.seq
-
-
-def _read_entry(store: Store, trial: str, slot: Slot) -> Entry | None:
-    """The entry of a slot, or None if three reads give no good seal: torn, it keeps its slot."""
-    for _ in range(READS):  # one read that was damaged on its way must not hide an epoch
-        try:
-            entry = from_bytes(store.get(slot.key))
-        except (Corrupt, NotFound):
-            continue
-        named = (slot.attempt or entry.attempt, slot.writer or entry.writer, slot.seq)
-        if (entry.kind, entry.id) == ("trial", trial) and entry.rank == named:
-            return entry
-    return None
-
-
-def _check_config(trial: str, entry: Entry | None, config_sha256: str | None) -> None:
-    if entry is not None and config_sha256 not in {None, entry.config_sha256}:
-        raise ConfigError(
-            "the store holds a trial of this id with other settings",
-            trial,
-            "Change a setting (--seed for example), or use another --store.",
-        )

@@ -7,8 +7,8 @@ from segnets.errors import Corrupt, NotFound
 from segnets.store.bag import Item, read_done, read_items
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, digest_of, read_file
+from segnets.store.history import read_slots
 from segnets.store.keys import BAG_KINDS, KINDS
-from segnets.store.log import read_slots
 
 
 @dataclass
