@@ -31,6 +31,7 @@ class SegnetsError(Exception):
     def __init__(self, what: str, where: object, next_step: str) -> None:
         super().__init__(what, str(where), next_step)  # all in args, so that it pickles
         self.what, self.where, self.next_step = self.args
+        self.summary: dict[str, Any] = {}  # what a command says all the same, besides the error
 
     def __str__(self) -> str:
         return f"{self.what}: {self.where}. {self.next_step}"
@@ -103,16 +104,12 @@ class Diverged(SegnetsError):
 
 
 class TrialsFailed(SegnetsError):
-    """Some trials of a grid did not complete; `exit_code` is 4 if the store was the only cause.
-
-    `summary` holds what the command says about the others all the same.
-    """
+    """Some trials of a grid did not complete; `exit_code` is 4 if the store was the only cause."""
 
     def __init__(self, what: str, where: object, next_step: str, exit_code: int = 1) -> None:
         super().__init__(what, where, next_step)
         self.args = (*self.args, exit_code)
         self.exit_code = exit_code
-        self.summary: dict[str, Any] = {}
 
 
 class Stopped(KeyboardInterrupt):

@@ -2,14 +2,15 @@
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from segnets.config.evaluate import EvaluateConfig
-from segnets.config.ids import eval_id, eval_sha256
+from segnets.config.ids import canonical_json, eval_id, eval_sha256
 from segnets.config.train import TrainConfig
 from segnets.errors import NotInStore
+from segnets.labels import CLASS_NAMES
 from segnets.store.bag import Bag, read_done
 from segnets.store.base import Store
 from segnets.store.entry import Entry, read_file
@@ -92,7 +93,7 @@ def score_trial(config: EvaluateConfig) -> EvalResult:
     """Score a trial on a split of its own dataset or another one, at both sizes."""
     store = open_store(config.store, write=True, wait_s=60 * config.store_wait)
     # With --trial ID, --dataset says what to score on; with best, also where to look for it.
-    trial = choose_trial(store, config.trial, config.dataset)
+    trial, _ = choose_trial(store, config.trial, config.dataset)
     head = done_head(store, trial)
     job = Job(
         trial=trial,
@@ -114,15 +115,22 @@ def score_predictions(config: EvaluateConfig) -> EvalResult:
     assert config.data is not None
     wait_s = 60 * config.store_wait
     truth, masks = (open_source(url, wait_s=wait_s) for url in (config.data, config.predictions))
+    split = config.split or "all"
     found = score_label_ids(truth, masks, config.split)
-    sha256 = eval_sha256(found.digest, truth.url, config.split or "all", {"predictions": True})
+    sha256 = eval_sha256(found.digest, truth.url, split, {"predictions": True})
     result = EvalResult(
-        eval=eval_id(None, config.split or "all", sha256),
+        eval=eval_id(None, split, sha256),
         trial=None,
         split=config.split,
         network=None,
         original=found.scores,
     )
+    store = open_store(config.store, write=True, wait_s=wait_s)
+    bag = Bag(store, "eval", result.eval, sha256)
+    if bag.done() is None:
+        content = {"v": 1, **asdict(result), "data": truth.url, "predictions": masks.url}
+        item = bag.put_item("scores", [bag.put_file("eval.json", canonical_json(content))])
+        bag.put_done({"scores": item})
     report(result)
     return result
 
@@ -185,15 +193,15 @@ def run_job(store: Store, job: Job, cache: str | None, *, quiet: bool) -> EvalRe
     return result
 
 
-def choose_trial(store: Store, trial: str, dataset: str | None) -> str:
-    """The trial that is meant; `best` is the one of highest val_miou, and it is said which."""
+def choose_trial(store: Store, trial: str, dataset: str | None) -> tuple[str, str]:
+    """The trial that is meant, and why; `best` is the one of highest val_miou."""
     if trial != BEST:
-        return trial
+        return trial, "named by --trial"
     from segnets.grid.plan import find_best
 
     best = find_best(store, dataset)
-    logger.info("best is %s: val_miou %.4f (%s)", best.trial, best.val_miou, best.why)
-    return best.trial
+    logger.info("best is %s: %s", best.trial, best.why)
+    return best.trial, best.why
 
 
 def done_head(store: Store, trial: str) -> Entry:
@@ -244,5 +252,14 @@ def _result(
     job: Job, network: dict[str, Any] | None, original: dict[str, Any] | None
 ) -> EvalResult:
     return EvalResult(
-        eval=job.id, trial=job.trial, split=job.split, network=network, original=original
+        eval=job.id,
+        trial=job.trial,
+        split=job.split,
+        network=network and _in_class_order(network),
+        original=original and _in_class_order(original),
     )
+
+
+def _in_class_order(scores: dict[str, Any]) -> dict[str, Any]:
+    """The same scores with the classes in the order of their trainIds: sealed JSON sorts by name."""
+    return {**scores, "iou": {name: scores["iou"][name] for name in CLASS_NAMES}}

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from segnets.config.ids import trial_id
@@ -58,12 +58,15 @@ class FlowRuns:
             logger.info("%s has an open flow run already: %s", trial, found.name)
         else:
             try:
-                found = run_deployment(
-                    DEPLOYMENT,
-                    parameters={"config": asdict(config)},
-                    timeout=0,
-                    tags=[f"trial:{trial}", f"launch:{launch}"],
-                    idempotency_key=f"{self._root}:{trial}:{launch}",
+                found = cast(
+                    "Any",  # its type allows for a coroutine, which only async callers get
+                    run_deployment(
+                        DEPLOYMENT,
+                        parameters={"config": asdict(config)},
+                        timeout=0,
+                        tags=[f"trial:{trial}", f"launch:{launch}"],
+                        idempotency_key=f"{self._root}:{trial}:{launch}",
+                    ),
                 )
             except ObjectNotFound:
                 raise ServerAway(

@@ -1,9 +1,20 @@
 """Tasks of the predict flow: which trial, which frames, and the masks that are not there yet."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from segnets.config.build import build
+from segnets.config.ids import run_id, run_sha256
 from segnets.config.predict import PredictConfig
+from segnets.config.preprocess import PreprocessConfig
+from segnets.errors import ConfigError, DatasetError
+from segnets.store.bag import Bag
+from segnets.store.base import Store
+from segnets.store.open import open_sink, open_source, open_store
+from tasks.display import live_bar
+from tasks.evaluate import choose_trial, done_head, model_of
+from tasks.preprocess import SYNTHETIC, streets_at
 from tasks.runs import step
 
 logger = logging.getLogger("segnets.tasks")
@@ -23,7 +34,111 @@ class RunResult:
     out: str
 
 
-@step(task_run_name="predict-{config.trial}")
-def predict_missing(config: PredictConfig) -> RunResult:
-    """Write masks for the frames that have none yet."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The trial whose masks are written, why it, and the folder or URL of the frames."""
+
+    trial: str
+    why: str
+    data: str
+
+
+@step(task_run_name="choose-{config.trial}")
+def choose(config: PredictConfig) -> Choice:
+    """Which trial predicts, and on which frames; street scenes are drawn if they are not there."""
+    store = open_store(config.store, write=True, wait_s=60 * config.store_wait)
+    trial, why = choose_trial(store, config.trial, config.dataset)
+    data = config.data
+    if data == SYNTHETIC:
+        data = str(streets_at(streets_of(store, model_of(store, done_head(store, trial)))))
+    return Choice(trial=trial, why=why, data=data)
+
+
+@step(task_run_name="predict-{choice.trial}")
+def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
+    """Write masks for the frames that have none yet; DatasetError if some could not be read."""
+    from segnets.data.cityscapes import index_frames
+    from segnets.inference.device import resolve_runtime
+    from segnets.inference.predict import Predictor, predict_frames
+    from segnets.training.checkpoint import load_model
+
+    wait_s = 60 * config.store_wait
+    store = open_store(config.store, write=True, wait_s=wait_s)
+    done_head(store, choice.trial)
+    source, sink = open_source(choice.data, wait_s=wait_s), open_sink(config.out, wait_s=wait_s)
+    loaded = load_model(store, choice.trial)
+    jobs = index_frames(
+        source,
+        frames=config.frames,
+        split=config.split,
+        clip_frames=loaded.clip_frames,
+        stride=loaded.stride,
+    )
+    # Masks of another machine are as good as any: nothing is trained on from them.
+    runtime = resolve_runtime(replace(loaded.config, allow_inexact=True), loaded.env)
+    runtime.apply()
+    settings = {
+        "frames": config.frames,
+        "split": config.split,
+        "min_confidence": config.min_confidence,
+    }
+    sha256 = run_sha256(loaded.weights_sha256, source.url, sink.url, settings)
+    bag = Bag(store, "run", run_id(sha256), sha256, env=runtime.env())
+    logger.info(
+        "predicts %d frames of %s by %s into %s", len(jobs), source.url, choice.trial, sink.url
+    )
+    predictor = Predictor(
+        module=loaded.module,
+        runtime=runtime,
+        mean=loaded.mean,
+        std=loaded.std,
+        height=loaded.height,
+        width=loaded.width,
+        min_confidence=config.min_confidence,
+    )
+    meta = {
+        "trial": choice.trial,
+        "why": choice.why,
+        "dataset": loaded.dataset,
+        "weights_sha256": loaded.weights_sha256,
+        "source": source.url,
+        "out": sink.url,
+        "cron": None,
+    }
+    with live_bar(bag.id, quiet=config.quiet, unit="frames") as on_frame:
+        night = predict_frames(predictor, jobs, source, sink, bag, meta=meta, on_frame=on_frame)
+    result = RunResult(
+        trial=choice.trial,
+        run=bag.id,
+        night=night.night,
+        frames=night.frames,
+        written=night.written,
+        reused=night.reused,
+        frames_failed=night.failed,
+        out=sink.url,
+    )
+    logger.info("wrote masks of %d frames, %d were there", night.written, night.reused)
+    if night.failed:
+        error = DatasetError(
+            f"{night.failed} of {night.frames} frames could not be read",
+            source.url,
+            "The lines above name them; the others have their masks. Replace them and run it again.",
+        )
+        error.summary = asdict(result)
+        raise error
+    return result
+
+
+def streets_of(store: Store, model: dict[str, Any]) -> PreprocessConfig:
+    """The config of the street scenes a trial was trained on; ConfigError if it was on other data."""
+    from segnets.data.reader import open_dataset
+
+    with open_dataset(store, model["dataset"]) as dataset:
+        settings = dataset.preprocess
+    if settings.get("data") != SYNTHETIC:
+        raise ConfigError(
+            f"dataset {model['dataset']} was not made of street scenes",
+            "--data synthetic",
+            "Give --data the folder of the frames.",
+        )
+    return build(PreprocessConfig, settings)

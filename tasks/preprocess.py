@@ -94,7 +94,7 @@ def find_dataset(store: Store, dataset: str) -> DatasetResult | None:
     metrics: dict[str, Any] = dict(done.item.metrics)
     return DatasetResult(
         dataset=dataset,
-        clips=metrics["clips"],
+        clips={split: metrics["clips"].get(split, 0) for split in ("train", "val", "test")},
         frames=metrics["frames"],
         skipped=metrics["skipped"],
         problems=metrics["problems"],
@@ -108,11 +108,14 @@ def streets_at(config: PreprocessConfig) -> Path:
     from segnets.synthetic.write import split_scenes, streets_folder, write_streets
 
     root = Path(os.environ.get("SEGNETS_DATA") or "data").absolute()
+    size = config.source_hw()
+    frames = 1 + (config.clip_frames - 1) * config.stride  # all that lie between the first and last
+    name = streets_folder(size=size, scenes=config.scenes, clip_frames=frames, past=config.past)
     return write_streets(
-        root / streets_folder(config),
+        root / name,
         clips=split_scenes(config.scenes),
-        size=config.source_hw(),
-        clip_frames=1 + (config.clip_frames - 1) * config.stride,
+        size=size,
+        clip_frames=frames,
         past=config.past,
     )
 
@@ -124,7 +127,7 @@ def streets_id(config: PreprocessConfig) -> str:
 
 def salt() -> str:
     """What stands for the content of street scenes in their dataset's id."""
-    from segnets.synthetic import GENERATOR_VERSION
+    from segnets.synthetic.write import GENERATOR_VERSION
 
     return f"streets-{GENERATOR_VERSION}"
 

@@ -52,7 +52,8 @@ class Processes:
     def start(self, config: TrainConfig, launch: int) -> Running:
         """Start `python -m flows.train` with every flag spelt out."""
         trial = trial_id(config)
-        config = replace(config, store=resolve_url(config.store))
+        # Its log file is for reading afterwards, however quiet the grid itself is.
+        config = replace(config, store=resolve_url(config.store), quiet=False)
         path = self._logs / f"{trial}.log"
         gpu = self._gpus.pop(0) if self._gpus else None
         # A make up in mid-grid must not turn trials into flow runs, so no Prefect for the child.

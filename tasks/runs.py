@@ -183,7 +183,7 @@ def run_command(fn: Callable[[C], Any], config_type: type[C], argv: Sequence[str
     started = time.monotonic()
     settings: Any = config.trial if isinstance(config, GridConfig) else config
     result: dict[str, Any] = {"flow": name, **_unknown(fn)}
-    code, status, sentence = 0, "done", ""
+    plain, code, status, sentence = fn, 0, "done", ""
     with keep_stdout() as say:
         log_to_console(quiet=settings.quiet)
         signals_stop()
@@ -192,17 +192,18 @@ def run_command(fn: Callable[[C], Any], config_type: type[C], argv: Sequence[str
             if url is not None:
                 logger.info("reports to the Prefect server %s", url)
                 check_server(url)
-                fn = as_flow(fn)
+                fn = as_flow(plain)
             result |= _as_dict(fn(config))
         except ConfigError as error:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the one sentence
             return error.exit_code
         except SegnetsError as error:
             code, status, sentence = error.exit_code, "failed", str(error)
-            result |= getattr(error, "summary", {})
+            result |= error.summary
         except Exception as error:  # noqa: BLE001  # a bug: its traceback is for us
             code, status, sentence = 1, "failed", f"{type(error).__name__}: {error}"
-            traceback.print_exc()
+            if fn is plain:  # Prefect has printed it already
+                traceback.print_exc()
         except BaseException as error:  # Stopped, or Prefect's TerminationSignal
             stopped = as_stopped(error)
             if stopped is None:

@@ -89,7 +89,6 @@ def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
         is None
     ):
         return None
-    names = ("best_epoch", "val_loss", "val_miou", "val_miou_last", "pixel_accuracy")
     return TrialResult(
         trial=trial,
         dataset=config.dataset,
@@ -97,9 +96,13 @@ def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
         epochs=config.epochs,
         resumed_from=None,
         reused=True,
+        best_epoch=metrics["best_epoch"],
+        val_loss=metrics.get("val_loss"),
+        val_miou=metrics.get("val_miou"),
+        val_miou_last=metrics.get("val_miou_last"),
+        pixel_accuracy=metrics.get("pixel_accuracy"),
         weights_sha256=metrics["weights_sha256"],
         state_sha256=metrics["state_sha256"],
-        **{name: metrics.get(name) for name in names},
     )
 
 
