@@ -12,8 +12,6 @@ server. Processes are known by pid and start time, so nobody else's process is e
 
 import argparse
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from pathlib import Path
 
 from place import LOOPBACK, PORT, Fault, Place, say
 from processes import children, end, run_processes
+from worker import gpus
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POOL = "segnets"
@@ -229,18 +228,6 @@ def free_port(wanted: int | None, usual: int) -> int:
                 probe.bind((LOOPBACK, port))
                 return int(probe.getsockname()[1])
     raise Fault(f"the port is taken: {wanted}. Choose another --port.")
-
-
-def gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES, one a worker: the caller's choice, else all that are there."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name.strip() for name in chosen.split(",") if name.strip()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(index) for index in range(len(lines))]
 
 
 if __name__ == "__main__":

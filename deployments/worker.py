@@ -15,8 +15,10 @@ A second signal skips the waiting. Needs PREFECT_API_URL (or prefect.toml in the
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,6 +36,8 @@ def main() -> int:
     given = parse_args(sys.argv[1:])
     os.environ.setdefault("SEGNETS_HOME", str(Path(__file__).resolve().parent.parent))
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    if given.each_gpu:
+        return one_a_gpu(given)
     if given.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = given.gpu  # the runs inherit it
     return asyncio.run(serve(given))
@@ -49,6 +53,9 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("-n", "--name", help="name in the UI (default HOST-QUEUE-PID)")
     parser.add_argument("--gpu", help="CUDA_VISIBLE_DEVICES of its runs; empty hides every GPU")
     parser.add_argument(
+        "--each-gpu", action="store_true", help="be one such worker for every GPU there is"
+    )
+    parser.add_argument(
         "--wait",
         type=float,
         default=30.0,
@@ -58,6 +65,51 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         "--health", action="store_true", help="answer on $PREFECT_WORKER_WEBSERVER_PORT /health"
     )
     return parser.parse_args(argv)
+
+
+def gpus() -> list[str]:
+    """Names for CUDA_VISIBLE_DEVICES, one a worker: the caller's choice, else all that are there."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip()]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(index) for index in range(len(lines))]
+
+
+def one_a_gpu(given: argparse.Namespace) -> int:
+    """A worker process for each GPU; signals reach all, and the end of one is the end of all.
+
+    The exit code is the highest of theirs, so that whoever watches this process starts it again.
+    """
+    devices = gpus()
+    if not devices:
+        say("error: there is no GPU here: nvidia-smi lists none. Say --gpu '' to train on the CPU.")
+        return 2
+    base = [sys.executable, __file__, "--queue", given.queue, "--limit", str(given.limit)]
+    base += ["--wait", str(given.wait)]
+    workers = []
+    for number, device in enumerate(devices):
+        name = [] if given.name is None else ["--name", f"{given.name}-{device}"]
+        health = ["--health"] if given.health and number == 0 else []  # one port, one answer
+        command = [*base, "--gpu", device, *name, *health]
+        # sessions of their own: Ctrl-C would reach them twice, and a second signal ends the waiting
+        workers.append(subprocess.Popen(command, start_new_session=True))
+
+    def hand_on(signum: int, _frame: object) -> None:
+        for worker in workers:
+            worker.send_signal(signum)
+
+    signal.signal(signal.SIGTERM, hand_on)
+    signal.signal(signal.SIGINT, hand_on)
+    while all(worker.poll() is None for worker in workers):
+        time.sleep(0.2)
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    return max(abs(worker.wait()) for worker in workers)
 
 
 async def serve(given: argparse.Namespace) -> int:

@@ -61,13 +61,20 @@ def make_root(folder: Path) -> None:
     os.chdir("/")
     Path("/etc/hosts").write_text("127.0.0.1 localhost postgres s3 server\n")
     Path("/app").symlink_to(os.environ.get("TEAM_APP", REPOSITORY))
-    for path in ("/app/data", "/app/masks", "/s3", "/home/segnets/.cache", "/home/segnets/tmp", "/frames"):
+    for path in (
+        "/app/data",
+        "/app/masks",
+        "/s3",
+        "/home/segnets/.cache",
+        "/home/segnets/tmp",
+        "/frames",
+    ):
         Path(path).mkdir(parents=True, exist_ok=True)
         os.chown(path, UID, UID)
     os.chown("/home/segnets", UID, UID)
     tools = Path(sys.executable).parent
-    for folder in Path(sys.executable).resolve().parents:  # the interpreter may lie in root's home
-        folder.chmod(folder.stat().st_mode | 0o055)  # in the overlay only
+    for above in Path(sys.executable).resolve().parents:  # the interpreter may lie in root's home
+        above.chmod(above.stat().st_mode | 0o055)  # in the overlay only
     import rclone_api
 
     Path("/usr/local/bin/rclone").symlink_to(Path(rclone_api.__file__).parent / "bin" / "rclone")
