@@ -49,6 +49,21 @@ def inside(config: Any) -> dict[str, Any]:
     return kept
 
 
+def flat_settings(config: Any) -> dict[str, Any]:
+    """The fields in the id under their dotted names, as they are typed: {"augment.gamma": 0.5}."""
+
+    def flatten(group: Mapping[str, Any], front: str) -> dict[str, Any]:
+        flat: dict[str, Any] = {}
+        for name, value in group.items():
+            if isinstance(value, Mapping):
+                flat.update(flatten(value, f"{front}{name}."))
+            else:
+                flat[front + name] = value
+        return flat
+
+    return flatten(inside(config), "")
+
+
 def dataset_sha256(config: PreprocessConfig, sources: str) -> str:
     """Digest of a dataset from its config and the digest of its sources.
 

@@ -13,7 +13,14 @@ from typing import Any
 
 from segnets.config.axes import parse_axes
 from segnets.config.grid import GridConfig
-from segnets.config.ids import canonical_json, grid_id, grid_sha256, trial_id, trial_sha256
+from segnets.config.ids import (
+    canonical_json,
+    flat_settings,
+    grid_id,
+    grid_sha256,
+    trial_id,
+    trial_sha256,
+)
 from segnets.config.train import TrainConfig
 from segnets.errors import ConfigError, Corrupt, NotFound, NotInStore
 from segnets.store.bag import Bag
@@ -21,7 +28,6 @@ from segnets.store.base import Store
 from segnets.store.entry import Entry
 from segnets.store.log import read_head
 from segnets.store.views import list_views, read_view
-from segnets.training.curves import flat_settings
 
 VERSION = 1
 PLAN_ITEM = "plan"

@@ -4,15 +4,14 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segnets.config.ids import inside
+from segnets.config.ids import flat_settings
 from segnets.config.train import TrainConfig
 from segnets.labels import NUM_CLASSES
 from segnets.metrics.scores import iou, miou, pixel_accuracy
@@ -131,22 +130,6 @@ def trial_view(
         "weights_sha256": weights_sha256,
         "time": time.time(),
     }
-
-
-def flat_settings(config: Any) -> dict[str, Any]:
-    """Every field inside the id under its dotted name, as it is typed: {"augment.gamma": 0.5}."""
-    assert is_dataclass(config)
-
-    def flatten(group: Mapping[str, Any], front: str) -> dict[str, Any]:
-        flat: dict[str, Any] = {}
-        for name, value in group.items():
-            if isinstance(value, Mapping):
-                flat.update(flatten(value, f"{front}{name}."))
-            else:
-                flat[front + name] = value
-        return flat
-
-    return flatten(inside(config), "")
 
 
 def thin(points: list[Any]) -> list[Any]:

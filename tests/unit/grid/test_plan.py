@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -121,3 +123,8 @@ def test_a_leaderboard_has_every_trial_the_best_first(grid, store):
         "pixel_accuracy": 0.7,
         "best_epoch": 1,
     }
+
+
+def test_the_parent_of_a_grid_plans_without_torch():
+    code = "import sys, segnets.grid.plan; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
