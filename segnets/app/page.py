@@ -1,0 +1,167 @@
+"""The shell: one page with its navigation, built once a tab; views are made when first opened.
+
+Only this file opens a store, to read. The tab's clock compares a version number once a second; all
+reading happens in the reader's thread and pool.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import panel as pn
+from panel_material_ui import Page
+
+from segnets.app.pages.leaderboard import Leaderboard
+from segnets.app.pages.samples import SamplesPage
+from segnets.app.parts import Notice, Shell
+from segnets.app.read import PATIENCE_S, Reader
+from segnets.app.state import Session, View, parse_address, query_of
+from segnets.app.theme import css, page_sx, page_theme
+from segnets.store.base import Store
+from segnets.store.open import open_store, resolve_url
+
+TICK_MS = 1000
+_READERS: dict[str, Reader] = {}  # one a store and process, shared by all tabs
+_LOCK = threading.Lock()
+
+logger = logging.getLogger("segnets.app")
+
+
+class PageView(Protocol):
+    """A page: its place in the navigation, its pane, and what it does on news."""
+
+    view: pn.viewable.Viewable
+
+    def refresh(self) -> None:
+        """Show what the snapshot and the session's view now say."""
+
+
+# name in the address, label, label on a telephone, icon, how it is made
+PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = (
+    ("trials", "Leaderboard", "Trials", "trials", Leaderboard),
+    ("samples", "Samples", "Samples", "samples", SamplesPage),
+)
+
+
+def store_url(arguments: Sequence[str]) -> str:
+    """The store of `--store URL` or `--store=URL`, else $SEGNETS_STORE, else ./store."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--store="):
+            return resolve_url(argument.removeprefix("--store="))
+        if argument == "--store" and position + 1 < len(arguments):
+            return resolve_url(arguments[position + 1])
+    return resolve_url(None)
+
+
+def shared_reader(url: str) -> Reader:
+    """The one reader of this store in this process, already looking."""
+
+    def connect() -> Store:
+        return open_store(url, write=False, wait_s=PATIENCE_S)
+
+    with _LOCK:
+        if url not in _READERS:
+            _READERS[url] = Reader(url, connect)
+            _READERS[url].start()
+        return _READERS[url]
+
+
+def results_page(arguments: Sequence[str] | None = None) -> Page:
+    """The whole app for one tab; `arguments` as on the command line."""
+    # no bokeh.min.js from elsewhere, no templates with web fonts: only what this server has
+    pn.extension("tabulator", sizing_mode="stretch_width", reconnect=True)
+    reader = shared_reader(store_url(sys.argv[1:] if arguments is None else arguments))
+    session = Session(
+        reader,
+        view=parse_address(query_of(pn.state.session_args)),
+        document=pn.state.curdoc,
+    )
+    return Tab(session).page
+
+
+class Tab:
+    """The parts that every page shares, and the clock."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._made: dict[str, PageView] = {}
+        self._seen: tuple[int, float] = (-1, 0.0)
+        self.shell = Shell(on_message=self._on_shell, store=session.reader.url)
+        self.notice = Notice(tone="warn", margin=(12, 22, 0, 22))
+        self.column = pn.Column(
+            self.notice, sizing_mode="stretch_width", margin=0, stylesheets=[css("column")]
+        )
+        self.page = Page(
+            title="segnets",
+            main=[self.shell, self.column],
+            theme_config=page_theme(),
+            sx=page_sx(),
+            theme_toggle=False,
+            busy_indicator=None,
+            favicon=None,
+        )
+        session.listeners.append(self._on_view)
+        self._open(session.view.page)
+        self.tick()
+        if session.document is not None and session.document.session_context is not None:
+            pn.state.add_periodic_callback(self.tick, period=TICK_MS)
+
+    def tick(self) -> None:
+        """Look at the version; tell the open page if there is something new."""
+        snapshot = self.session.snapshot
+        if snapshot.version != self._seen[0]:
+            self.shell.pages = [
+                {
+                    "id": name,
+                    "label": label,
+                    "short": short,
+                    "icon": icon,
+                    "count": self._count(name),
+                }
+                for name, label, short, icon, _ in PAGES
+            ]
+            self.notice.say(
+                f"{snapshot.fault} This page comes back by itself." if snapshot.fault else ""
+            )
+            self.shell.away = bool(snapshot.fault)
+            self._made[self.session.view.page].refresh()
+        if snapshot.looked != self._seen[1]:
+            self.shell.looked = snapshot.looked
+        self._seen = (snapshot.version, snapshot.looked)
+
+    def _count(self, name: str) -> str:
+        snapshot = self.session.snapshot
+        if name == "trials":
+            return str(len(snapshot.trials))
+        return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
+
+    def _open(self, name: str) -> None:
+        if name not in self._made:
+            make = next(page[4] for page in PAGES if page[0] == name)
+            self._made[name] = make(self.session)
+            self.column.append(self._made[name].view)
+        for other, made in self._made.items():
+            made.view.visible = other == name
+        self.shell.page = name
+        self.shell.search = self.session.view.address
+
+    def _on_view(self, before: View, now: View) -> None:
+        if before.page != now.page:
+            self._open(now.page)
+            self._made[now.page].refresh()
+        self.shell.search = now.address
+
+    def _on_shell(self, data: dict[str, object]) -> None:
+        kind = data.get("type")
+        if kind == "page" and any(data.get("page") == page[0] for page in PAGES):
+            self.session.change(page=data["page"])
+        elif kind == "address":
+            self.session.show(parse_address(str(data.get("search", ""))))
+            self._made[self.session.view.page].refresh()
+        elif kind == "narrow":
+            self.session.narrow = bool(data.get("narrow"))
+            self._made[self.session.view.page].refresh()
+        elif kind == "theme":
+            self.session.dark = self.shell.dark = self.page.dark_theme = bool(data.get("dark"))

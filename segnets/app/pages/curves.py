@@ -1,0 +1,289 @@
+"""Curves of the ticked trials: one Bokeh figure, built once, streamed into.
+
+Each ticked trial has a slot: a pale line with the values as they are and a strong one, smoothed by an
+exponential mean that only looks back, so that old points never move when new ones come.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import panel as pn
+from bokeh.models import (
+    ColumnDataSource,
+    CrosshairTool,
+    HoverTool,
+    NumeralTickFormatter,
+    Range1d,
+    Span,
+)
+from bokeh.plotting import figure
+
+from segnets.app.parts import Bar
+from segnets.app.records import class_values, number
+from segnets.app.state import AXES, METRICS, MOST_TICKED, Session
+from segnets.labels import CLASS_NAMES
+
+Point = tuple[float, float]
+_LABELS = {"miou": "val mIoU", "loss": "loss", "class": "per class", "lr": "lr"}
+_GREY = "#8b97aa"  # readable on light and on dark
+
+
+@dataclass(slots=True)
+class Slot:
+    """The lines of one ticked trial."""
+
+    raw: ColumnDataSource
+    smooth: ColumnDataSource
+    tip: ColumnDataSource
+    lines: tuple[Any, ...]
+    trial: str = ""
+
+
+class Curves:
+    """The card with the curves; `views` are its bar, its figure and its lower bar."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._axis = "epoch"
+        self._smoothing = 0.4
+        self._class = CLASS_NAMES[0]
+        self._shown: list[tuple[str, str, str, list[dict[str, Any]]]] = []
+        self._kind: tuple[Any, ...] = ()
+        self.bar = Bar(on_message=self._on_bar)
+        self.foot = Bar(on_message=self._on_bar)
+        self.figure = self._figure()
+        self.slots = [self._slot() for _ in range(MOST_TICKED)]
+        hover = HoverTool(
+            renderers=[slot.lines[1] for slot in self.slots],
+            tooltips=[("", "@name"), ("at", "@x{0.[0]}"), ("value", "@y{0.0000}")],
+            mode="vline",
+            line_policy="nearest",
+            point_policy="snap_to_data",
+        )
+        self.figure.add_tools(
+            hover,
+            CrosshairTool(overlay=Span(dimension="height", line_color=_GREY, line_dash="dashed")),
+        )
+        self.views = (
+            self.bar,
+            pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=(6, 0, 0, 0)),
+            self.foot,
+        )
+        self._draw_bars()
+
+    def show(self, trials: Sequence[tuple[str, str, str, list[dict[str, Any]]]]) -> None:
+        """Show (id, name, colour, epochs rows) of each ticked trial."""
+        self._shown = list(trials)
+        kind = (self.session.view.metric, self._axis, self._smoothing, self._class)
+        again, self._kind = kind != self._kind, kind
+        held = {slot.trial: slot for slot in self.slots if slot.trial}
+        wanted = {trial for trial, *_ in trials}
+        free = [slot for slot in self.slots if slot.trial not in wanted]
+        for slot in free:
+            if slot.trial:
+                self._clear(slot)
+        for trial, name, color, rows in trials[:MOST_TICKED]:
+            slot = held.get(trial) or free.pop(0)
+            fresh = again or slot.trial != trial
+            slot.trial = trial
+            self._fill(slot, name, color, rows, fresh=fresh)
+        if again:
+            self.figure.yaxis.formatter = NumeralTickFormatter(
+                format="0.[00000]" if self.session.view.metric == "lr" else "0.[00]"
+            )
+        self._fit()
+        self._draw_bars()
+
+    def _figure(self) -> Any:
+        plot = figure(
+            height=300,
+            sizing_mode="stretch_width",
+            toolbar_location=None,
+            tools="xpan,xwheel_zoom,reset",
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0, 1),
+            min_border=0,
+            background_fill_color=None,
+            border_fill_color=None,
+            outline_line_color=None,
+        )
+        plot.xgrid.grid_line_color = None
+        plot.ygrid.grid_line_color = _GREY
+        plot.ygrid.grid_line_alpha = 0.22
+        for axis in (plot.xaxis, plot.yaxis):
+            axis.axis_line_color = None
+            axis.major_tick_line_color = None
+            axis.minor_tick_line_color = None
+            axis.major_label_text_color = _GREY
+            axis.major_label_text_font_size = "12px"
+        return plot
+
+    def _slot(self) -> Slot:
+        raw = ColumnDataSource({"x": [], "y": []})
+        smooth = ColumnDataSource({"x": [], "y": [], "name": []})
+        tip = ColumnDataSource({"x": [], "y": []})
+        lines = (
+            self.figure.line("x", "y", source=raw, line_alpha=0.28, line_width=1.3),
+            self.figure.line("x", "y", source=smooth, line_width=2.3, line_join="round"),
+            self.figure.scatter("x", "y", source=tip, size=8, line_color=None),
+        )
+        return Slot(raw, smooth, tip, lines)
+
+    def _clear(self, slot: Slot) -> None:
+        slot.trial = ""
+        slot.raw.data = {"x": [], "y": []}
+        slot.smooth.data = {"x": [], "y": [], "name": []}
+        slot.tip.data = {"x": [], "y": []}
+
+    def _fill(
+        self, slot: Slot, name: str, color: str, rows: list[dict[str, Any]], *, fresh: bool
+    ) -> None:
+        for line in slot.lines[:2]:
+            line.glyph.line_color = color
+        slot.lines[2].glyph.fill_color = color
+        strong, pale = series(
+            rows, self.session.view.metric, self._axis, CLASS_NAMES.index(self._class)
+        )
+        mean = smoothed(strong, self._smoothing)
+        pale = pale if pale is not None else strong
+        for source, points, named in ((slot.raw, pale, False), (slot.smooth, mean, True)):
+            columns: dict[str, list[Any]] = {
+                "x": [x for x, _ in points],
+                "y": [y for _, y in points],
+            }
+            if named:
+                columns["name"] = [name] * len(points)
+            held = list(source.data["x"])
+            if not fresh and columns["x"][: len(held)] == held:
+                added = {key: values[len(held) :] for key, values in columns.items()}
+                if added["x"]:
+                    source.stream(added)
+            else:
+                source.data = columns
+        slot.tip.data = {"x": [x for x, _ in mean[-1:]], "y": [y for _, y in mean[-1:]]}
+
+    def _fit(self) -> None:
+        """Ranges with a little air; one range change a refresh, none where it stays."""
+        xs = [x for slot in self.slots for x in slot.raw.data["x"]]
+        ys = [
+            y
+            for slot in self.slots
+            for source in (slot.raw, slot.smooth)
+            for y in source.data["y"]
+            if math.isfinite(y)
+        ]
+        if not xs or not ys:
+            return
+        low, high = min(ys), max(ys)
+        if self.session.view.metric in ("miou", "class"):
+            low = min(low, 0.0)
+        air = (high - low or 1.0) * 0.06
+        first, last = min(xs), max(xs)
+        wide = (last - first or 1.0) * 0.03
+        for span, start, end in (
+            (self.figure.x_range, first - wide, last + wide),
+            (self.figure.y_range, low - (air if low else 0.0), high + air),
+        ):
+            if (span.start, span.end) != (start, end):
+                span.update(start=start, end=end, reset_start=start, reset_end=end)
+
+    def _on_bar(self, data: dict[str, Any]) -> None:
+        key, value = data.get("key"), data.get("value")
+        if key == "metric" and value in METRICS:
+            self.session.change(metric=value)
+            return
+        if key == "axis" and value in AXES:
+            self._axis = str(value)
+        elif key == "class" and value in CLASS_NAMES:
+            self._class = str(value)
+        elif key == "smoothing" and isinstance(value, int | float) and 0 <= value < 1:
+            self._smoothing = float(value)
+        self.show(self._shown)
+
+    def _draw_bars(self) -> None:
+        metric = self.session.view.metric
+        self.bar.items = [
+            {"type": "title", "text": "Curves", "level": 2},
+            {"type": "gap"},
+            {
+                "type": "segments",
+                "key": "metric",
+                "value": metric,
+                "options": [{"value": word, "label": _LABELS[word]} for word in METRICS],
+            },
+        ]
+        items: list[dict[str, Any]] = [
+            {
+                "type": "slider",
+                "key": "smoothing",
+                "label": "smoothing",
+                "min": 0,
+                "max": 0.95,
+                "step": 0.05,
+                "value": self._smoothing,
+            },
+            {
+                "type": "segments",
+                "key": "axis",
+                "value": self._axis,
+                "options": [
+                    {"value": word, "label": "minutes" if word == "time" else word} for word in AXES
+                ],
+            },
+        ]
+        if metric == "class":
+            options = [{"value": name, "label": name} for name in CLASS_NAMES]
+            items.append(
+                {
+                    "type": "select",
+                    "key": "class",
+                    "aria": "class",
+                    "value": self._class,
+                    "options": options,
+                }
+            )
+        if metric == "loss":
+            items.append({"type": "note", "text": "strong: val, pale: train"})
+        if not self._shown:
+            items.append({"type": "note", "text": "tick trials to see their curves"})
+        self.foot.items = items
+
+
+def series(
+    rows: Sequence[dict[str, Any]], metric: str, axis: str, class_index: int
+) -> tuple[list[Point], list[Point] | None]:
+    """The strong line and, where it is another quantity, the pale one: (x, y), x rising."""
+    started = min((number(row.get("time")) or 0.0 for row in rows), default=0.0)
+
+    def points(split: str, name: str) -> list[Point]:
+        found: dict[float, float] = {}
+        for row in rows:
+            if row.get("split") != split:
+                continue
+            y = (
+                class_values(row.get("iou"))[class_index]
+                if name == "iou"
+                else number(row.get(name))
+            )
+            x = number(row.get("time" if axis == "time" else axis))
+            if x is not None and y is not None:
+                found[(x - started) / 60 if axis == "time" else x] = y
+        return sorted(found.items())
+
+    if metric == "loss":
+        return points("val", "loss"), points("train", "loss")
+    if metric == "lr":
+        return points("train", "lr"), None
+    return points("val", "iou" if metric == "class" else "miou"), None
+
+
+def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
+    """Exponential mean with the start corrected, so that the first point is itself."""
+    mean, total, out = 0.0, 0.0, []
+    for x, y in points:
+        mean = weight * mean + (1 - weight) * y
+        total = weight * total + (1 - weight)
+        out.append((x, mean / total))
+    return out

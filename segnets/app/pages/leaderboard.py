@@ -1,0 +1,291 @@
+"""Leaderboard: which trial is best, is it still moving, did anything die.
+
+Five figures, the table, the curves and the per-class IoU of the ticked trials. A ticked trial has one
+colour everywhere. The table is patched and the curves are streamed: nothing is built again on news,
+so selection, sort and page stay.
+"""
+
+from functools import partial
+from typing import Any
+
+import panel as pn
+
+from segnets.app.pages.curves import Curves
+from segnets.app.pages.figures import grid_figures
+from segnets.app.pages.table import TrialTable
+from segnets.app.parts import Bar, Figures, Heat, Notice
+from segnets.app.records import Trial, class_values
+from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View
+from segnets.app.theme import CARD, TRIAL_COLORS, css
+from segnets.labels import CLASS_COLORS, CLASS_NAMES
+
+FIRST_TICKED = 3
+"""So many of the best are ticked as long as nobody chose."""
+_FILTERS = {
+    "any": (),
+    "running": ("running", "silent", "queued"),
+    "done": ("done",),
+    "failed": ("failed", "diverged", "stopped"),
+}
+
+
+class Leaderboard:
+    """The page; `view` is its pane."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._colors: dict[str, str] = {}
+        self._rows_of: dict[str, tuple[str, list[dict[str, Any]]]] = {}  # trial -> view key, epochs
+        self._asked: set[tuple[str, str]] = set()
+        self.bar = Bar(kind="top", on_message=self._on_bar)
+        self.empty = Notice(tone="big", margin=(24, 22))
+        self.figures = Figures()
+        self.table = TrialTable(session, self._tick)
+        self.curves = Curves(session)
+        self.heat = Heat(
+            classes=[
+                {"name": name, "color": "rgb({},{},{})".format(*color)}
+                for name, color in zip(CLASS_NAMES, CLASS_COLORS, strict=True)
+            ]
+        )
+        self.heat_bar = Bar()
+        self.table_bar = Bar(on_message=self._on_bar)
+        cards = pn.Column(
+            self.figures,
+            pn.Column(
+                pn.Column(self.table_bar, self.table.view, stylesheets=[CARD], margin=0),
+                pn.Column(*self.curves.views, stylesheets=[CARD], margin=0),
+                stylesheets=[css("columns")],
+                margin=(12, 0),
+            ),
+            pn.Column(self.heat_bar, self.heat, stylesheets=[CARD], margin=0),
+            stylesheets=[css("body")],
+            margin=0,
+        )
+        self.body = cards
+        self.view = pn.Column(self.bar, self.empty, cards, margin=0)
+        session.listeners.append(self._on_view)
+
+    def refresh(self) -> None:
+        """Show what the snapshot now says."""
+        snapshot = self.session.snapshot
+        trials = self._trials()
+        self._draw_bar(trials)
+        nothing = not snapshot.trials
+        self.empty.say(
+            self._empty_text() if nothing else "",
+            title="No trial yet" if snapshot.looked and not snapshot.fault else "",
+            command=(
+                f"python flows/train_grid.py --store {self.session.reader.url}"
+                if nothing and not snapshot.fault and snapshot.looked
+                else ""
+            ),
+        )
+        self.body.visible = not nothing
+        if nothing:
+            return
+        self.figures.figures = grid_figures(trials)
+        self._tick_best(trials)
+        self._color()
+        shown = self._filtered(trials)
+        self.table.show(shown, self._colors)
+        self._draw_table_bar(len(shown), len(trials))
+        self._ask_curves()
+        self._draw_curves()
+
+    def _empty_text(self) -> str:
+        snapshot = self.session.snapshot
+        if snapshot.fault:
+            return "The store does not answer; what it holds appears here as soon as it does."
+        if not snapshot.looked:
+            return "Looking at the store …"
+        return "This store holds no trial. The page fills by itself as soon as one is trained:"
+
+    def _trials(self) -> list[Trial]:
+        snapshot = self.session.snapshot
+        grid = snapshot.grids.get(self.session.view.grid)
+        if grid is None:
+            return list(snapshot.trials.values())
+        return [snapshot.trials[trial] for trial in grid.trials if trial in snapshot.trials]
+
+    def _filtered(self, trials: list[Trial]) -> list[Trial]:
+        statuses = _FILTERS[self.session.view.status]
+        return [trial for trial in trials if not statuses or trial.status in statuses]
+
+    def _tick_best(self, trials: list[Trial]) -> None:
+        """As long as nobody chose: the best few, kept once they are shown."""
+        if self.session.view.ticked is not None:
+            return
+        kept = [trial for trial in self._colors if trial in self.session.snapshot.trials]
+        scored = [trial for trial in trials if trial.miou is not None]
+        for trial in sorted(scored, key=lambda t: -(t.miou or 0.0)):
+            if len(kept) < FIRST_TICKED and trial.id not in kept:
+                kept.append(trial.id)
+        self._assign(kept)
+
+    def _ticked(self) -> list[str]:
+        chosen = self.session.view.ticked
+        wanted = self._colors if chosen is None else chosen
+        return [trial for trial in wanted if trial in self.session.snapshot.trials]
+
+    def _assign(self, trials: list[str]) -> None:
+        """A colour for each; who has one keeps it."""
+        kept = {trial: color for trial, color in self._colors.items() if trial in trials}
+        free = [color for color in TRIAL_COLORS if color not in kept.values()]
+        for trial in trials:
+            if trial not in kept and free:
+                kept[trial] = free.pop(0)
+        self._colors = kept
+
+    def _color(self) -> None:
+        if self.session.view.ticked is not None:
+            self._assign(self._ticked())
+
+    def _tick(self, trial: str) -> None:
+        ticked = self._ticked()
+        if trial in ticked:
+            ticked.remove(trial)
+        else:
+            ticked = [*ticked, trial][-MOST_TICKED:]
+        self.session.change(ticked=tuple(ticked))
+
+    def _on_view(self, before: View, now: View) -> None:
+        if now.page == "trials" and before.page == "trials":
+            self.refresh()
+
+    def _on_bar(self, data: dict[str, Any]) -> None:
+        key, value = data.get("key"), str(data.get("value", ""))
+        if key == "grid" and (value == "" or value in self.session.snapshot.grids):
+            self.session.change(grid=value)
+        elif key == "status" and value in STATUS_FILTERS:
+            self.session.change(status=value)
+
+    def _draw_bar(self, trials: list[Trial]) -> None:
+        snapshot = self.session.snapshot
+        view = self.session.view
+        items: list[dict[str, Any]] = [{"type": "title", "text": "Leaderboard", "level": 1}]
+        if snapshot.grids:
+            newest = sorted(snapshot.grids.values(), key=lambda grid: -grid.time)
+            options = [{"value": "", "label": f"all trials ({len(snapshot.trials)})"}]
+            options += [
+                {"value": g.id, "label": f"{g.id} ({len(g.trials)}: {', '.join(g.axes) or 'one'})"}
+                for g in newest[:200]
+            ]
+            value = view.grid if view.grid in snapshot.grids else ""
+            items.append(
+                {
+                    "type": "select",
+                    "key": "grid",
+                    "label": "grid",
+                    "value": value,
+                    "options": options,
+                }
+            )
+            if view.grid and not value:
+                items.append(
+                    {
+                        "type": "note",
+                        "text": f"Grid {view.grid} is not in this store.",
+                        "tone": "warn",
+                    }
+                )
+        datasets = sorted({trial.dataset for trial in trials if trial.dataset})
+        if datasets:
+            more = f" and {len(datasets) - 1} more" if len(datasets) > 1 else ""
+            items.append({"type": "note", "text": datasets[0] + more})
+        running = sum(trial.status == "running" for trial in trials)
+        tone, text = ("on", f"live · {running} running") if running else ("", "nothing is running")
+        if snapshot.fault:
+            tone, text = "off", "store away"
+        items += [{"type": "live", "text": text, "tone": tone}, {"type": "gap"}, {"type": "copy"}]
+        self.bar.items = items
+
+    def _draw_table_bar(self, shown: int, total: int) -> None:
+        unknown = [
+            trial
+            for trial in self.session.view.ticked or ()
+            if trial not in self.session.snapshot.trials
+        ]
+        rows = f"{shown} of {total}" if shown != total else f"{total}"
+        self.table_bar.items = [
+            {"type": "title", "text": "Trials", "level": 2},
+            {
+                "type": "note",
+                "text": (
+                    f"Trial {unknown[0]} is not in this store."
+                    if unknown
+                    else f"{rows} · click a row to tick it"
+                ),
+                "tone": "warn" if unknown else "",
+            },
+            {"type": "gap"},
+            {
+                "type": "segments",
+                "key": "status",
+                "aria": "status",
+                "value": self.session.view.status,
+                "options": [{"value": word, "label": word} for word in STATUS_FILTERS],
+            },
+        ]
+
+    def _ask_curves(self) -> None:
+        """Fetch the epochs of ticked trials whose view has changed since."""
+        for trial in self._ticked():
+            key = self.session.snapshot.trials[trial].key
+            held = self._rows_of.get(trial, ("", []))[0]
+            if not key or held == key or (trial, key) in self._asked:
+                continue
+            self._asked.add((trial, key))
+            self.session.later(
+                partial(self.session.reader.curve, trial),
+                partial(self._have_curve, trial, key),
+                partial(self._have_no_curve, trial, key),
+            )
+
+    def _have_curve(self, trial: str, key: str, rows: list[dict[str, Any]]) -> None:
+        self._asked.discard((trial, key))
+        self._rows_of[trial] = (key, rows)
+        self._draw_curves()
+
+    def _have_no_curve(self, trial: str, key: str, _sentence: str) -> None:
+        self._asked.discard((trial, key))  # the next news ask again
+
+    def _draw_curves(self) -> None:
+        ticked = self._ticked()
+        known = self.session.snapshot.trials
+        self._rows_of = {trial: self._rows_of[trial] for trial in self._rows_of if trial in ticked}
+        self.curves.show(
+            [
+                (trial, short_name(known[trial]), self._colors[trial], self._rows_of[trial][1])
+                for trial in ticked
+                if trial in self._rows_of and trial in self._colors
+            ]
+        )
+        rows = []
+        for trial in ticked:
+            if trial not in self._colors:
+                continue
+            best = known[trial].best
+            values: list[float | None] = class_values(None)
+            for row in self._rows_of.get(trial, ("", []))[1]:
+                if row.get("split") == "val" and row.get("epoch") == best.epoch:
+                    values = class_values(row.get("iou"))
+            rows.append(
+                {
+                    "label": short_name(known[trial]),
+                    "color": self._colors[trial],
+                    "values": values,
+                    "miou": best.miou,
+                }
+            )
+        self.heat.rows = rows
+        self.heat_bar.items = [
+            {"type": "title", "text": "Per-class IoU", "level": 2},
+            {"type": "note", "text": "ticked trials at their best epoch, val, in percent"},
+        ]
+
+
+def short_name(trial: Trial) -> str:
+    """Model and the first four digits of the id, as people say it."""
+    digits = trial.id.rsplit("-", 1)[-1][:4]
+    return f"{trial.model} {digits}" if trial.model else trial.id

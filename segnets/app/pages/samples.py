@@ -1,0 +1,302 @@
+"""Samples: where is a model wrong. Worst first, with the pictures that the evaluation kept."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import panel as pn
+
+from segnets.app.parts import Bar, Notice
+from segnets.app.read import Display, Samples
+from segnets.app.records import Evaluation, count, mapping, number, sequence, text
+from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.theme import css
+from segnets.app.viewer import Viewer
+from segnets.labels import NONE_INDEX, NUM_CLASSES
+
+MOST_WANTED = 32  # samples in one message of a browser; the list asks for what is in sight
+
+
+class SamplesPage:
+    """The page; `view` is its pane."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._shown: tuple[str, str] = ("", "")  # evaluation, key of its view
+        self._table = Samples({}, None)
+        self._display = Display({}, None)
+        self.bar = Bar(kind="top", on_message=self._on_bar)
+        self.notice = Notice(tone="big", margin=(24, 22))
+        self.viewer = Viewer(
+            on_message=self._on_viewer,
+            layer=session.view.layer,
+            opacity=session.view.opacity,
+            order=session.view.order,
+            sample=session.view.sample,
+        )
+        self.body = pn.Column(self.viewer, stylesheets=[css("body")], margin=0, visible=False)
+        self.view = pn.Column(self.bar, self.notice, self.body, margin=0)
+        session.listeners.append(self._on_view)
+
+    def refresh(self) -> None:
+        """Show what the snapshot now says; the evaluation on show stays."""
+        evaluation = self._evaluation()
+        self._draw_bar(evaluation)
+        if evaluation is None:
+            self._tell(*self._nothing())
+            return
+        wanted = (evaluation.id, evaluation.key)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self.session.later(
+            lambda: (
+                self.session.reader.samples(evaluation.id),
+                self.session.reader.display(evaluation.dataset),
+            ),
+            lambda tables: self._have(evaluation, *tables),
+            self._failed,
+        )
+
+    def _nothing(self) -> tuple[str, str, str]:
+        snapshot = self.session.snapshot
+        wanted = self.session.view.evaluation
+        if snapshot.fault:
+            return (
+                "No samples",
+                "The store does not answer; they appear here as soon as it does.",
+                "",
+            )
+        if not snapshot.looked:
+            return "", "Looking at the store …", ""
+        if wanted and wanted not in snapshot.evals and snapshot.evals:
+            return (
+                "No samples",
+                f"Evaluation {wanted} is not in this store; choose another above.",
+                "",
+            )
+        command = f"python flows/evaluate.py --trial best --store {self.session.reader.url}"
+        return (
+            "No evaluation yet",
+            "A trial is evaluated when its training ends. Or do it now:",
+            command,
+        )
+
+    def _evaluation(self) -> Evaluation | None:
+        """The one of the address, else the best trial's newest."""
+        snapshot = self.session.snapshot
+        if self.session.view.evaluation:
+            return snapshot.evals.get(self.session.view.evaluation)
+        mine = [e for e in snapshot.evals.values() if e.trial in snapshot.trials and e.samples]
+        return max(
+            mine or snapshot.evals.values(),
+            key=lambda e: (
+                (snapshot.trials[e.trial].miou or 0.0) if e.trial in snapshot.trials else -1.0,
+                e.split == "val",
+                e.time,
+            ),
+            default=None,
+        )
+
+    def _have(self, evaluation: Evaluation, table: Samples, display: Display) -> None:
+        if evaluation.id != self._shown[0]:
+            return
+        self._table, self._display = table, display
+        if not table.rows:
+            self._tell("No samples", f"Evaluation {evaluation.id} kept no table of samples.", "")
+            return
+        self._tell("", "", "")
+        wanted = self.session.view.sample
+        keys = {f"{split}/{name}" for split, name in table.rows}
+        if wanted and wanted not in keys:
+            self._draw_bar(evaluation, f"Sample {wanted} is not in this evaluation.")
+        with pn.io.hold():
+            self.viewer.source = evaluation.id
+            self.viewer.sample = wanted if wanted in keys else ""
+            self.viewer.catalog = catalogue(table)
+
+    def _failed(self, sentence: str) -> None:
+        self._shown = ("", "")  # so that the next news ask again
+        self._tell("The samples could not be read", sentence, "")
+
+    def _tell(self, title: str, sentence: str, command: str) -> None:
+        self.notice.say(sentence, title=title, command=command)
+        self.body.visible = not sentence
+
+    def _draw_bar(self, chosen: Evaluation | None, warning: str = "") -> None:
+        snapshot = self.session.snapshot
+        ranked = sorted(
+            snapshot.evals.values(),
+            key=lambda e: (
+                -((snapshot.trials[e.trial].miou or 0.0) if e.trial in snapshot.trials else -1.0),
+                e.trial,
+                -e.time,
+            ),
+        )
+        items: list[dict[str, Any]] = [{"type": "title", "text": "Samples", "level": 1}]
+        if ranked:
+            options = [{"value": e.id, "label": evaluation_label(e)} for e in ranked[:300]]
+            if chosen is None:
+                options.insert(0, {"value": "", "label": "choose"})
+            items.append(
+                {
+                    "type": "select",
+                    "key": "model",
+                    "aria": "model",
+                    "value": chosen.id if chosen else "",
+                    "options": options,
+                }
+            )
+        if chosen is not None:
+            items.append(
+                {
+                    "type": "segments",
+                    "key": "order",
+                    "value": self.session.view.order,
+                    "options": [
+                        {"value": word, "label": "worst first" if word == "worst" else word}
+                        for word in ORDERS
+                    ],
+                }
+            )
+        if warning:
+            items.append({"type": "note", "text": warning, "tone": "warn"})
+        items += [
+            {"type": "gap"},
+            {
+                "type": "keys",
+                "keys": [["←→", "sample"], [["1–5"], "layer"], [["space"], "hide mask"]],
+            },
+            {"type": "copy"},
+        ]
+        self.bar.items = items
+
+    def _on_bar(self, data: dict[str, Any]) -> None:
+        key, value = data.get("key"), data.get("value")
+        if key == "model" and value in self.session.snapshot.evals:
+            self.session.change(evaluation=value)
+        elif key == "order" and value in ORDERS:
+            self.session.change(order=value)
+
+    def _on_view(self, before: View, now: View) -> None:
+        if now.page != "samples":
+            return
+        self.viewer.order, self.viewer.layer = now.order, now.layer
+        self.viewer.opacity, self.viewer.dark = now.opacity, self.session.dark
+        if now.sample not in (before.sample, self.viewer.sample):
+            self.viewer.sample = now.sample
+        if now.evaluation != before.evaluation:
+            self.refresh()
+        elif now.order != before.order:
+            self._draw_bar(self._evaluation())
+
+    def _on_viewer(self, data: dict[str, Any]) -> None:
+        kind = data.get("type")
+        if kind == "want" and data.get("source") == self._shown[0]:
+            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
+                split, _, name = str(key).partition("/")
+                if (split, name) in self._table.rows:  # only what the table names is ever read
+                    self._send((split, name), past=bool(data.get("past")))
+        elif kind == "show":
+            split, _, name = str(data.get("sample")).partition("/")
+            if (split, name) in self._table.rows:
+                self.session.change(sample=f"{split}/{name}", evaluation=self._shown[0])
+        elif kind == "layer" and data.get("layer") in LAYERS:
+            self.session.change(layer=data["layer"])
+        elif kind == "opacity":
+            self.session.change(opacity=min(count(data.get("opacity")), 100))
+
+    def _send(self, key: tuple[str, str], *, past: bool) -> None:
+        source, table, display = self._shown[0], self._table, self._display
+        base = {"key": "/".join(key), "source": source}
+
+        def ask() -> dict[str, Any]:
+            if past:
+                return {**base, "type": "past", "frames": self._frames(display, key)[:-1]}
+            return {**base, "type": "sample", **self._sample(table, display, key)}
+
+        self.session.later(
+            ask,
+            self.viewer.answer,
+            lambda sentence: self.viewer.answer({**base, "type": "fault", "sentence": sentence}),
+        )
+
+    def _frames(self, display: Display, key: tuple[str, str]) -> list[bytes | None]:
+        row = display.rows.get(key, {})
+        places = zip(
+            sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False
+        )
+        reader = self.session.reader
+        return [reader.picture(display.pack, offset, size) for offset, size in places]
+
+    def _sample(self, table: Samples, display: Display, key: tuple[str, str]) -> dict[str, Any]:
+        row, shown = table.rows[key], display.rows.get(key, {})
+        reader = self.session.reader
+        offsets = sequence(shown.get("frame_offsets"))
+        sizes = sequence(shown.get("frame_sizes"))
+        frame = reader.picture(display.pack, offsets[-1], sizes[-1]) if offsets and sizes else None
+        return {
+            "frame": frame,
+            "truth": reader.picture(
+                display.pack, shown.get("truth_offset"), shown.get("truth_size")
+            ),
+            "prediction": reader.picture(
+                table.layers, row.get("pred_offset"), row.get("pred_size")
+            ),
+            "confidence": reader.picture(
+                table.layers, row.get("conf_offset"), row.get("conf_size")
+            ),
+            "steps": len(offsets),
+            **sample_facts(row),
+        }
+
+
+def evaluation_label(evaluation: Evaluation) -> str:
+    """What people call it: model, first digits, split, mIoU."""
+    model, _, digits = evaluation.trial.rpartition("-")
+    name = f"{model} {digits[:4]}" if model else evaluation.id
+    score = "" if evaluation.miou is None else f" · {evaluation.miou:.3f}"
+    return f"{name} · {evaluation.split}{score} · {evaluation.samples} samples"
+
+
+def catalogue(table: Samples) -> list[dict[str, Any]]:
+    """One small row a sample, for the list and the bars."""
+    return [
+        {
+            "key": f"{split}/{name}",
+            "name": text(name),
+            "split": text(split),
+            "city": text(row.get("city")),
+            "miou": number(row.get("miou")),
+            "accuracy": number(row.get("pixel_accuracy")),
+        }
+        for (split, name), row in table.rows.items()
+    ]
+
+
+def sample_facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """IoU per class (None: neither in truth nor predicted), confusions as shares of labelled pixels."""
+    inter, union = _counts(row.get("inter")), _counts(row.get("union"))
+    iou = [i / u if u else None for i, u in zip(inter, union, strict=True)]
+    accuracy = number(row.get("pixel_accuracy"))
+    right = sum(inter)
+    # the table has no count of labelled pixels: it follows from those that are right
+    labelled = right / accuracy if accuracy else sum(union) - right
+    confusions = []
+    for entry in sequence(row.get("confusions")):
+        fields = mapping(entry)
+        truth, predicted = count(fields.get("truth")), count(fields.get("predicted"))
+        pixels = count(fields.get("pixels"))
+        if truth < NUM_CLASSES and predicted <= NONE_INDEX and pixels and labelled:
+            confusions.append({"truth": truth, "predicted": predicted, "share": pixels / labelled})
+    return {
+        "iou": iou,
+        "confusions": confusions,
+        "labelled": any(union),
+        "miou": number(row.get("miou")),
+        "accuracy": accuracy,
+    }
+
+
+def _counts(value: object) -> Sequence[int]:
+    found = [count(part) for part in sequence(value)]
+    return found if len(found) == NUM_CLASSES else [0] * NUM_CLASSES

@@ -1,0 +1,261 @@
+"""The table of trials: Tabulator, remote pages, patched in place.
+
+Cells are templates of fixed markup; every value goes through `<%- %>`, which escapes. Column titles
+are an injection sink of Tabulator (measured), so a setting's name becomes a title only if it is made
+of [a-z0-9_.].
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import panel as pn
+from bokeh.models import HTMLTemplateFormatter
+
+from segnets.app.pages.figures import duration
+from segnets.app.records import Trial
+from segnets.app.state import Session
+from segnets.app.theme import TABLE
+
+MOST_SETTINGS = 5
+PAGE_SIZE = 14
+ONE_PAGE = ".tabulator .tabulator-footer { display: none; }"
+_SETTING = re.compile(r"[a-z0-9_.]{1,40}")
+_NEVER_SHOWN = {"model", "dataset"}  # the name says the one, the bar the other
+
+_MARK = """<span class="mark <%- value ? 'on' : '' %>" style="background:<%- value || 'none' %>"></span>"""
+_WHO = """<span class="who"><b><%- model %></b> <span><%- short %></span></span>"""
+_SCORE = """<% if (value === null || isNaN(value)) { %><span class="num">–</span><% } else { %>
+<span class="score"><i><u style="width:<%- 100 * share %>%;background:<%- mark || 'var(--sg-idle)' %>"></u></i>
+<b><%- value.toFixed(3) %></b></span><% } %>"""
+_CURVE = """<svg class="spark" viewBox="0 0 64 18" fill="none"><path d="<%- value %>"
+stroke="<%- mark || 'var(--sg-idle)' %>" stroke-width="1.6" stroke-linejoin="round"/></svg>"""
+_NUMBER = (
+    """<span class="num"><%- value === null || isNaN(value) ? '–' : value.toFixed(1) %></span>"""
+)
+_TEXT = """<span class="num"><%- value === null || value === '' ? '–' : value %></span>"""
+_TIME = """<span class="num"><%- took %></span>"""
+_AGAIN = """<% if (value > 0) { %><span class="pill again"><%- value %> ↻</span><% } else { %>
+<span class="num" style="color:var(--sg-muted)">0</span><% } %>"""
+_STATE = """<span class="state"><span class="pill <%- value %>"><%- value %></span>
+<% if (value === 'running' || value === 'silent') { %><span class="way"><u style="width:<%- 100 * progress %>%"></u></span>
+<span class="num"><%- epochs %></span><% } else if (why) { %><span class="why" title="<%- why %>"><%- why %></span><% } %></span>"""
+_LINE = """<div class="line"><span class="mark <%- mark ? 'on' : '' %>" style="background:<%- mark || 'none' %>"></span>
+<span class="two"><span class="who"><b><%- model %></b> <span><%- short %></span></span><small><%- changed %></small></span>
+<svg class="spark" viewBox="0 0 64 18" fill="none"><path d="<%- curve %>" stroke="<%- mark || 'var(--sg-idle)' %>" stroke-width="1.6"/></svg>
+<span class="end"><b class="num"><%- miou === null || isNaN(miou) ? '–' : miou.toFixed(3) %></b>
+<% if (status === 'running') { %><span class="way"><u style="width:<%- 100 * progress %>%"></u></span><% } else { %><small><%- status %></small><% } %></span></div>"""
+
+_FIXED = ["line", "mark", "trial", "miou", "curve", "clips_s", "seconds", "restarts", "status"]
+_CARRIED = ["model", "short", "share", "took", "progress", "epochs", "why", "changed"]
+_TITLES = {
+    "line": "trial",
+    "mark": "",
+    "trial": "trial",
+    "miou": "val mIoU, best",
+    "curve": "curve",
+    "clips_s": "clips/s",
+    "seconds": "time",
+    "restarts": "restarts",
+    "status": "status",
+}
+_WIDTHS = {
+    "mark": 26,
+    "trial": 158,
+    "miou": 114,
+    "curve": 74,
+    "clips_s": 54,
+    "seconds": 56,
+    "restarts": 62,
+}
+_SHORT = {"batch_size": "batch", "weight_decay": "decay", "class_weights": "weights"}
+_FORMATTERS = {
+    "line": _LINE,
+    "mark": _MARK,
+    "trial": _WHO,
+    "miou": _SCORE,
+    "curve": _CURVE,
+    "clips_s": _NUMBER,
+    "seconds": _TIME,
+    "restarts": _AGAIN,
+    "status": _STATE,
+}
+
+
+class TrialTable:
+    """The table; `tick` is called with the trial whose row was clicked."""
+
+    def __init__(self, session: Session, tick: Callable[[str], None]) -> None:
+        self.session = session
+        self._tick = tick
+        self._shape: tuple[Any, ...] = ()
+        self._busy = False
+        self.view = pn.Column(margin=(4, 0, 0, 0))
+        self.table: pn.widgets.Tabulator | None = None
+
+    def show(self, trials: Sequence[Trial], colors: Mapping[str, str]) -> None:
+        """Show these trials: a patch where rows and columns are the same, else a new table."""
+        settings = changed_settings(trials)
+        frame = trial_frame(trials, colors, settings)
+        shape = (tuple(settings), self.session.narrow, len(trials) > PAGE_SIZE)
+        if self.table is None or shape != self._shape:
+            self._shape = shape
+            self._build(frame, settings)
+        elif list(frame.index) != list(self.table.value.index):
+            self.table.value = frame
+        else:
+            self._patch(frame)
+        self._sort()
+
+    def _build(self, frame: pd.DataFrame, settings: Sequence[str]) -> None:
+        names = [f"s{position}" for position in range(len(settings))]
+        narrow = self.session.narrow
+        columns = ["line"] if narrow else [*_FIXED[1:3], *names, *_FIXED[3:]]
+        short = [_SHORT.get(setting, setting.rpartition(".")[2]) for setting in settings]
+        titles = {**_TITLES, **dict(zip(names, short, strict=True))}
+        templates = {**_FORMATTERS, **dict.fromkeys(names, _TEXT)}
+        hidden = [name for name in frame.columns if name not in columns]
+        self.table = pn.widgets.Tabulator(
+            frame[[*columns, *hidden]],
+            pagination="remote",
+            page_size=PAGE_SIZE,
+            disabled=True,
+            selectable=False,
+            show_index=False,
+            row_height=48 if narrow else 31,
+            layout="fit_columns",
+            sizing_mode="stretch_width",
+            hidden_columns=hidden,
+            titles=titles,
+            widths={}
+            if narrow
+            else {
+                **_WIDTHS,
+                **{n: max(56, 7 * len(t) + 16) for n, t in zip(names, short, strict=True)},
+            },
+            text_align=dict.fromkeys(("clips_s", "seconds", "restarts", *names), "right"),
+            formatters={
+                name: HTMLTemplateFormatter(template=template)
+                for name, template in templates.items()
+                if name in columns
+            },
+            header_filters=False,
+            stylesheets=[TABLE, "" if len(frame) > PAGE_SIZE else ONE_PAGE],
+            margin=0,
+            configuration={
+                "headerVisible": not narrow,
+                "columnDefaults": {"headerTooltip": False, "tooltip": False},
+            },
+        )
+        self.table.on_click(self._on_click)
+        self.table.param.watch(self._on_sort, "sorters")
+        self.view[:] = [self.table]
+
+    def _patch(self, frame: pd.DataFrame) -> None:
+        assert self.table is not None
+        old = self.table.value
+        patch: dict[str, list[tuple[int, Any]]] = {}
+        for name in frame.columns:
+            for position, (before, now) in enumerate(zip(old[name], frame[name], strict=True)):
+                if before != now and not (pd.isna(before) and pd.isna(now)):
+                    patch.setdefault(name, []).append((position, now))
+        if patch:
+            self.table.patch(patch, as_index=False)
+
+    def _sort(self) -> None:
+        assert self.table is not None
+        wanted = self.session.view.sort
+        name = wanted.removeprefix("-")
+        if name not in self.table.value.columns:
+            name, wanted = "miou", "-miou"
+        sorters = [{"field": name, "dir": "desc" if wanted.startswith("-") else "asc"}]
+        if self.table.sorters != sorters:
+            self._busy = True
+            try:
+                self.table.sorters = sorters
+            finally:
+                self._busy = False
+
+    def _on_sort(self, event: Any) -> None:
+        if self._busy or not event.new:
+            return
+        name, way = str(event.new[0].get("field")), event.new[0].get("dir")
+        if self.table is not None and name in self.table.value.columns:
+            self.session.change(sort=("-" if way == "desc" else "") + name)
+
+    def _on_click(self, event: Any) -> None:
+        if self.table is not None and 0 <= event.row < len(self.table.value):
+            self._tick(str(self.table.value.index[event.row]))
+
+
+def changed_settings(trials: Sequence[Trial]) -> list[str]:
+    """The settings that differ between these trials, five at most, in the order of the settings."""
+    seen: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.settings.items():
+            if name not in _NEVER_SHOWN and _SETTING.fullmatch(name):
+                seen.setdefault(name, set()).add(repr(value))
+    return [name for name, values in seen.items() if len(values) > 1][:MOST_SETTINGS]
+
+
+def spark_path(trial: Trial) -> str:
+    """The curve as an SVG path in 64 x 18; its width is the share of epochs done."""
+    points = trial.curve
+    if not points:
+        return ""
+    top = max(1e-6, *(y for _, y in points))
+    last = max(trial.epochs, points[-1][0], 1)
+    return " ".join(
+        f"{'M' if i == 0 else 'L'}{1 + 62 * x / last:.1f} {16.5 - 15 * max(y, 0.0) / top:.1f}"
+        for i, (x, y) in enumerate(points)
+    )
+
+
+def trial_frame(
+    trials: Sequence[Trial], colors: Mapping[str, str], settings: Sequence[str]
+) -> pd.DataFrame:
+    """One row a trial (index: its id) with all that the templates read."""
+    top = max((trial.miou or 0.0 for trial in trials), default=0.0)
+    rows = []
+    for trial in trials:
+        changed = [(name, trial.settings.get(name)) for name in settings]
+        row: dict[str, Any] = {
+            "line": trial.miou if trial.miou is not None else -1.0,
+            "mark": colors.get(trial.id, ""),
+            "trial": trial.id,
+            "miou": float("nan") if trial.miou is None else trial.miou,
+            "curve": spark_path(trial),
+            "clips_s": float("nan") if trial.clips_s is None else trial.clips_s,
+            "seconds": float("nan") if trial.seconds is None else trial.seconds,
+            "restarts": trial.restarts,
+            "status": trial.status,
+            "model": trial.model or trial.id,
+            "short": trial.id.rsplit("-", 1)[-1][:4] if trial.model else "",
+            "share": (trial.miou or 0.0) / top if top else 0.0,
+            "took": "–" if trial.seconds is None else duration(trial.seconds),
+            "progress": min(trial.epoch / trial.epochs, 1.0) if trial.epochs else 0.0,
+            "epochs": f"{trial.epoch} / {trial.epochs}",
+            "why": trial.error,
+            "changed": " · ".join(f"{name} {_written(value)}" for name, value in changed),
+        }
+        for position, (_, value) in enumerate(changed):
+            row[f"s{position}"] = _cell(value)
+        rows.append(row)
+    columns = [*_FIXED, *_CARRIED, *(f"s{i}" for i in range(len(settings)))]
+    return pd.DataFrame(rows, columns=columns, index=[trial.id for trial in trials])
+
+
+def _cell(value: Any) -> Any:
+    # numbers stay numbers, so that a column of them sorts as one; None and texts are texts
+    return (
+        value if isinstance(value, int | float) and not isinstance(value, bool) else _written(value)
+    )
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,84 @@
+"""Our own small components: navigation, bars of controls, figures, per-class table, notices.
+
+Each is a module of plain DOM code (see dom.js for why no text can become markup). Python sets their
+parameters; what the user does comes back as one message to `on_message`.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from segnets.app.theme import COMPONENT, css, esm
+
+
+class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
+    """A component of ours; `on_message` gets what its browser side sends."""
+
+    on_message = param.Callable(default=None, precedence=-1)
+    _esm: ClassVar[str] = ""
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("parts")]
+    _rename: ClassVar[dict[str, str | None]] = {"on_message": None}
+
+    def __init__(
+        self, on_message: Callable[[dict[str, Any]], None] | None = None, **params: Any
+    ) -> None:
+        super().__init__(
+            on_message=on_message, **{"sizing_mode": "stretch_width", "margin": 0, **params}
+        )
+
+    def _handle_msg(self, data: Any) -> None:
+        if self.on_message is not None and isinstance(data, dict):
+            self.on_message(data)
+
+
+class Shell(Part):
+    """Navigation and address bar; messages: page, theme, address, narrow."""
+
+    pages = param.List(default=[])
+    page = param.String(default="")
+    store = param.String(default="")
+    looked = param.Number(default=0.0)
+    away = param.Boolean(default=False)
+    dark = param.Boolean(default=False)
+    search = param.String(default="")
+    _esm = esm("shell")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("shell")]
+
+
+class Bar(Part):
+    """One line of controls, as a list of items; messages {key, value}."""
+
+    items = param.List(default=[])
+    kind = param.String(default="")
+    _esm = esm("bar")
+
+
+class Figures(Part):
+    """Large figures: a list of {label, value, tone, notes: [[text, tone]]}."""
+
+    figures = param.List(default=[])
+    _esm = esm("figures")
+
+
+class Heat(Part):
+    """IoU per class: rows of {label, color, values (19, None: no value), miou}."""
+
+    rows = param.List(default=[])
+    classes = param.List(default=[])
+    _esm = esm("heat")
+
+
+class Notice(Part):
+    """One sentence, with a heading and a command where they help; nothing is shown without text."""
+
+    title = param.String(default="")
+    text = param.String(default="")
+    command = param.String(default="")
+    tone = param.String(default="")
+    _esm = esm("notice")
+
+    def say(self, text: str, *, title: str = "", command: str = "") -> None:
+        """Show this, or nothing."""
+        self.param.update(text=text, title=title, command=command, visible=bool(text))

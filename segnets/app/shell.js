@@ -1,0 +1,98 @@
+// The navigation (left on a wide screen, at the bottom on a narrow one) and the address bar: pages
+// are history entries, everything else replaces the present one, and Back goes to Python.
+function logo() {
+  const colors = ["#4682b4", "#4682b4", "#464646", "#6b8e23", "#00008e", "#464646", "#804080", "#804080", "#f423e8"];
+  const node = svg("svg", {viewBox: "0 0 28 28", width: 28, height: 28, "aria-hidden": "true"});
+  colors.forEach((fill, i) => node.append(svg("rect", {
+    x: 1 + 9 * (i % 3), y: 1 + 9 * Math.floor(i / 3), width: 8, height: 8, rx: 2, fill})));
+  return node;
+}
+
+export function render({model}) {
+  const nav = el("nav", "nav");
+  nav.setAttribute("aria-label", "Pages");
+  const brand = el("div", "brand");
+  brand.append(logo(), el("b", "", "segnets"));
+  const list = el("div", "list");
+  const foot = el("div", "foot");
+  const store = el("div", "fact mono-ish");
+  const storeText = el("span", "clip");
+  store.append(icon("store", 16), storeText);
+  const looked = el("div", "fact");
+  const lookedText = el("span");
+  looked.append(icon("lock", 16), lookedText);
+  const theme = el("button", "fact theme");
+  theme.type = "button";
+  foot.append(store, looked, theme);
+  nav.append(brand, list, foot);
+
+  let seen = performance.now();
+  const drawPages = () => fill(list, [model.pages, model.page, model.dark], () => {
+    const buttons = model.pages.map((page) => {
+      const button = el("button", "page");
+      button.type = "button";
+      if (page.id === model.page) button.setAttribute("aria-current", "page");
+      button.append(icon(page.icon, 20), el("span", "long", page.label), el("span", "short", page.short));
+      if (page.count !== "") button.append(el("span", "count", page.count));
+      button.onclick = () => model.send_msg({type: "page", page: page.id});
+      return button;
+    });
+    const last = el("button", "page last");
+    last.type = "button";
+    last.append(icon(model.dark ? "sun" : "moon", 20), el("span", "short", model.dark ? "Light" : "Dark"));
+    last.onclick = toggle;
+    return [...buttons, last];
+  });
+  const drawFoot = () => {
+    storeText.textContent = `\u200e${model.store}`;
+    store.title = model.store;
+    const age = Math.max(0, Math.round((performance.now() - seen) / 1000));
+    lookedText.textContent = model.away ? "read-only · store is away"
+      : model.looked ? `read-only · seen ${age} s ago` : "read-only · looking …";
+    looked.classList.toggle("warn", model.away);
+    fill(theme, model.dark, () => [icon(model.dark ? "sun" : "moon", 16),
+      el("span", "", model.dark ? "Light theme" : "Dark theme")]);
+  };
+  function toggle() {
+    const dark = !model.dark;
+    try { localStorage.setItem("segnets-theme", dark ? "dark" : "light"); } catch { /* private window */ }
+    model.send_msg({type: "theme", dark});
+  }
+  theme.onclick = toggle;
+
+  const address = () => {
+    if (!model.search || model.search === location.search) return;
+    const page = (search) => new URLSearchParams(search).get("p");
+    const before = page(location.search);
+    const method = before && before !== page(model.search) ? "pushState" : "replaceState";
+    history[method](history.state, "", location.pathname + model.search);
+  };
+  const back = () => model.send_msg({type: "address", search: location.search.slice(0, 2000)});
+  const narrow = matchMedia("(max-width: 760px)");
+  const tellWidth = () => model.send_msg({type: "narrow", narrow: narrow.matches});
+
+  model.on("search", address);
+  model.on(["pages", "page"], drawPages);
+  model.on("dark", () => { drawPages(); drawFoot(); });
+  model.on(["store", "away"], drawFoot);
+  model.on("looked", () => { seen = performance.now(); drawFoot(); });
+  addEventListener("popstate", back);
+  narrow.addEventListener("change", tellWidth);
+  const timer = setInterval(drawFoot, 1000);
+  model.on("remove", () => {
+    clearInterval(timer);
+    removeEventListener("popstate", back);
+    narrow.removeEventListener("change", tellWidth);
+  });
+  drawPages();
+  drawFoot();
+  setTimeout(() => {
+    address();
+    if (narrow.matches) tellWidth();
+    let wanted = null;
+    try { wanted = localStorage.getItem("segnets-theme"); } catch { /* private window */ }
+    wanted ??= matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    if ((wanted === "dark") !== model.dark) model.send_msg({type: "theme", dark: wanted === "dark"});
+  }, 0);
+  return nav;
+}

@@ -1,0 +1,182 @@
+"""What one browser tab looks at, and its address: every view is a link that can be copied.
+
+    ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou
+    ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
+
+Nothing from an address becomes a key of the store or a text of the page: ids must be in the listing,
+words in the lists below, numbers in their range. What does not fit is dropped, and the pages say so.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qs, quote
+
+from segnets.app.read import Reader, Snapshot
+from segnets.errors import SegnetsError
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+T = TypeVar("T")
+PAGES = ("trials", "samples")
+STATUS_FILTERS = ("any", "running", "done", "failed")
+METRICS = ("miou", "loss", "class", "lr")
+AXES = ("epoch", "time", "step")
+LAYERS = ("frame", "truth", "prediction", "errors", "confidence")
+ORDERS = ("worst", "best", "name")
+MOST_TICKED = 8
+_SORT = re.compile(r"-?[a-z0-9_]{1,24}")
+_ID = re.compile(r"[a-z0-9_-]{1,120}")
+
+logger = logging.getLogger("segnets.app")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything that a copied link restores."""
+
+    page: str = "trials"
+    grid: str = ""
+    status: str = "any"
+    sort: str = "-miou"
+    ticked: tuple[str, ...] | None = None
+    """Trials in order of ticking; None: nobody chose yet, the page ticks the best."""
+    metric: str = "miou"
+    evaluation: str = ""
+    sample: str = ""
+    layer: str = "prediction"
+    opacity: int = 55
+    order: str = "worst"
+
+    @property
+    def address(self) -> str:
+        """The query of this view, with what differs from the defaults."""
+        pairs = [("p", self.page)]
+        if self.page == "trials":
+            pairs += [("grid", self.grid)] if self.grid else []
+            pairs += [("status", self.status)] if self.status != "any" else []
+            pairs += [("sort", self.sort)] if self.sort != "-miou" else []
+            pairs += [("y", self.metric)] if self.metric != "miou" else []
+            pairs += [("sel", ",".join(self.ticked))] if self.ticked is not None else []
+        else:
+            pairs += [("m", self.evaluation)] if self.evaluation else []
+            pairs += [("s", self.sample)] if self.sample else []
+            pairs += [("layer", self.layer)] if self.layer != "prediction" else []
+            pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
+            pairs += [("order", self.order)] if self.order != "worst" else []
+        return "?" + "&".join(f"{key}={quote(value, safe='/,-_.')}" for key, value in pairs)
+
+
+def parse_address(query: str) -> View:
+    """The view of an address; whatever is no such word, id or number keeps its default."""
+    try:
+        found = {key: values[0] for key, values in parse_qs(query.lstrip("?")[:4000]).items()}
+    except ValueError:
+        found = {}
+
+    def one_of(key: str, words: tuple[str, ...]) -> str:
+        return found[key] if found.get(key) in words else words[0]
+
+    def an_id(key: str) -> str:
+        return found[key] if _ID.fullmatch(found.get(key, "")) else ""
+
+    ticked = None
+    if "sel" in found or "sel=" in query:
+        ids = found.get("sel", "").split(",")
+        ticked = tuple(dict.fromkeys(i for i in ids if _ID.fullmatch(i)))[:MOST_TICKED]
+    opacity = found.get("o", "")
+    layer = found.get("layer", "")
+    return View(
+        page=one_of("p", PAGES),
+        grid=an_id("grid"),
+        status=one_of("status", STATUS_FILTERS),
+        sort=found["sort"] if _SORT.fullmatch(found.get("sort", "")) else "-miou",
+        ticked=ticked,
+        metric=one_of("y", METRICS),
+        evaluation=an_id("m"),
+        sample=found.get("s", "")[:300],
+        layer=layer if layer in LAYERS else "prediction",
+        opacity=int(opacity) if opacity.isdecimal() and int(opacity) <= 100 else 55,
+        order=one_of("order", ORDERS),
+    )
+
+
+@dataclass(slots=True)
+class Session:
+    """One tab: its view, the reader it shares with all others, and who wants to know of changes."""
+
+    reader: Reader
+    view: View = View()
+    narrow: bool = False
+    dark: bool = False
+    document: "Document | None" = None
+    listeners: list[Callable[[View, View], None]] = field(default_factory=list)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the store held at the last look."""
+        return self.reader.snapshot
+
+    def change(self, **fields: Any) -> None:
+        """Another view; tells the listeners (old, new) if anything differs."""
+        self.show(replace(self.view, **fields))
+
+    def show(self, view: View) -> None:
+        """The same for a whole view (Back, Forward)."""
+        before, self.view = self.view, view
+        if view != before:
+            for listener in self.listeners:
+                listener(before, view)
+
+    def later(
+        self,
+        ask: Callable[[], T],
+        then: Callable[[T], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """Ask in the reader's pool, answer on the page: no session callback waits for a store.
+
+        `failed` gets one sentence. A tab that has gone by then is no fault.
+        """
+
+        def deliver(future: Future[T]) -> None:
+            try:
+                answer = future.result()
+            except SegnetsError as error:
+                failed(str(error))
+            except Exception:
+                logger.exception("a question to %s failed", self.reader.url)
+                failed("This part of the store could not be read; the app's log says why.")
+            else:
+                then(answer)
+
+        def done(future: Future[T]) -> None:
+            if future.cancelled():
+                return
+            if self.document is None or self.document.session_context is None:
+                deliver(future)
+                return
+            try:
+                self.document.add_next_tick_callback(partial(deliver, future))
+            except RuntimeError:  # the tab was closed
+                logger.debug("an answer came after its tab had gone")
+
+        try:
+            self.reader.pool.submit(ask).add_done_callback(done)
+        except RuntimeError:  # the app is being stopped
+            logger.debug("a question came after the reader was closed")
+
+
+def query_of(arguments: Mapping[str, list[bytes]]) -> str:
+    """The query string that a request came with, from its parsed arguments."""
+    pairs = [
+        f"{quote(key)}={quote(values[0].decode('utf-8', 'replace'))}"
+        for key, values in arguments.items()
+        if values
+    ]
+    return "&".join(pairs)

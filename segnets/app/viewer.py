@@ -1,0 +1,39 @@
+"""The picture viewer: what Python knows of it. Drawing is in viewer.js, looks in viewer.css."""
+
+from typing import Any, ClassVar
+
+import param
+
+from segnets.app.parts import Part
+from segnets.app.theme import COMPONENT, css, esm
+from segnets.labels import CLASS_COLORS, CLASS_NAMES
+
+CLASSES = [
+    {"name": name, "rgb": list(color)}
+    for name, color in zip(CLASS_NAMES, CLASS_COLORS, strict=True)
+]
+
+
+class Viewer(Part):
+    """List, strip, picture, layers, scores and legend of the samples of one evaluation.
+
+    Messages from the browser: {type: want, keys, past, source}, {type: show, sample},
+    {type: layer, layer}, {type: opacity, opacity}. To the browser: {type: sample, ...} with encoded
+    pictures, {type: past, frames}, {type: fault, sentence}; `source` names the evaluation, so that an
+    answer that comes after a change of model is dropped.
+    """
+
+    catalog = param.List(default=[])
+    classes = param.List(default=CLASSES)
+    source = param.String(default="")
+    sample = param.String(default="")
+    layer = param.String(default="prediction")
+    opacity = param.Integer(default=55, bounds=(0, 100))
+    order = param.String(default="worst")
+    dark = param.Boolean(default=False)
+    _esm = esm("viewer")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("viewer")]
+
+    def answer(self, data: dict[str, Any]) -> None:
+        """Send one message to the browser."""
+        self._send_msg(data)
