@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.servers import S3Server, ministack_server, rclone_server
 
 from segnets.store.base import Store
 from segnets.store.open import open_store
+
+# The same examples in every run, and no deadline: a shared machine is slow at times.
+settings.register_profile(
+    "segnets", derandomize=True, deadline=None, max_examples=60, database=None
+)
+settings.load_profile("segnets")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from segnets.errors import ConfigError, Corrupt, NotFound
+from segnets.errors import ConfigError, Corrupt, NotFound, StoreError
 from segnets.store.base import Store
 from segnets.store.entry import (
     READS,
@@ -37,7 +37,7 @@ from segnets.store.keys import (
     new_writer,
     parse_item,
 )
-from segnets.store.views import write_view
+from segnets.store.views import refresh_view
 
 DONE = "done"
 
@@ -156,10 +156,15 @@ class Bag:
         return self._put(DONE, (), metrics, (), keys)
 
     def put_view(self, content: Mapping[str, Any]) -> None:
-        """Write the summary for the app; its number is how many lines the bag has."""
-        lines = len(self._store.list(log_prefix(self.kind, self.id)))
-        # A view key is put once: when nothing was added since, a writer of its own tells it apart.
-        write_view(self._store, self.kind, self.id, lines, new_writer(), content)
+        """Write the summary for the app, if lines were added since the last one.
+
+        Its number is how many lines the bag has; a failure is logged, never raised.
+        """
+        try:
+            lines = len(self._store.list(log_prefix(self.kind, self.id)))
+            refresh_view(self._store, self.kind, self.id, lines, new_writer(), content)
+        except StoreError as error:
+            logger.info("the summary of %s %s was not written: %s", self.kind, self.id, error)
 
     def _put(
         self,

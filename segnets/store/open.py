@@ -84,7 +84,7 @@ def _absolute(url: str) -> str:
             "this kind of place is not known", url, "Give a folder, or s3://bucket/prefix."
         )
     if scheme:
-        return url.rstrip("/")
+        return f"{scheme}://{url.partition('://')[2].rstrip('/')}"
     return os.path.abspath(Path(url).expanduser())  # noqa: PTH100  # resolve() would follow links
 
 

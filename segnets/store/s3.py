@@ -66,8 +66,8 @@ class S3Store:
     """
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S, any_key: bool = False) -> None:
-        self.url = url.rstrip("/")
-        self.bucket, _, prefix = self.url.partition("://")[2].partition("/")
+        self.url = url
+        self.bucket, _, prefix = url.partition("://")[2].strip("/").partition("/")
         if not self.bucket:
             raise ConfigError("the URL names no bucket", url, "Write s3://bucket/prefix.")
         self._prefix = f"{prefix}/" if prefix else ""
@@ -350,12 +350,16 @@ def explain(error: Exception, where: str) -> StoreError:
             where,
             "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
         )
-    if isinstance(error, (away.BotoCoreError, ValueError)):
+    theirs = type(error).__module__.partition(".")[0] in {"boto3", "botocore", "urllib3"}
+    # a file of theirs that is missing: AWS_CA_BUNDLE, AWS_CONFIG_FILE, a token
+    if theirs or isinstance(error, (ValueError, FileNotFoundError, PermissionError)):
         return Misconfigured(
             f"the S3 client refused ({_short(error)})",
             where,
             "Check the URL and the AWS_* settings.",
         )
+    if isinstance(error, OSError):
+        return no_answer(_short(error), where)
     raise error
 
 
