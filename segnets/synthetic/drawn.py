@@ -49,9 +49,33 @@ def _pane(
         draw.rectangle([x0, y0, x1, y1], (214, 184, 120, 0))
 
 
-def facade(
-    style: str, seed: int, *, size: tuple[float, float], bars: int, shutters: bool = False
-) -> Callable[[], Floats]:
+def _window(
+    draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], rng: np.random.Generator
+) -> None:
+    """A window of two wings with fanlights, its reveal and its sill."""
+    x0, y0, x1, y1 = box
+    draw.rectangle([x0 - 5, y0 - 5, x1 + 5, y1 + 5], (120, 118, 116, 160))
+    draw.rectangle([x0, y0, x1, y1], _FRAME)
+    wing, bar = (x1 - x0 - 6) / 2, y0 + (y1 - y0) * 0.28
+    for left in (x0 + 6, x0 + 6 + wing):
+        _pane(draw, (left, y0 + 6, left + wing - 6, bar), rng)
+        _pane(draw, (left, bar + 6, left + wing - 6, y1 - 6), rng)
+    draw.rectangle([x0, y0, x1, y0 + 7], (70, 70, 72, 60))  # shadow of the reveal
+    draw.rectangle([x0 - 12, y1 + 2, x1 + 12, y1 + 11], (245, 243, 238, 60))
+    draw.rectangle([x0 - 12, y1 + 11, x1 + 12, y1 + 17], _SHADE)
+
+
+def _shutters(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float]) -> None:
+    x0, y0, x1, y1 = box
+    wide = (x1 - x0) * 0.36
+    for left in (x0 - (x1 - x0) * 0.42, x1 + 6):
+        draw.rectangle([left, y0, left + wide, y1], (88, 104, 92, 0))
+        for line in range(8):
+            at = y0 + (y1 - y0) * (line + 0.5) / 8
+            draw.line([left + 4, at, left + wide - 4, at], (60, 74, 66, 0), 3)
+
+
+def facade(style: str, seed: int, *, size: tuple[float, float]) -> Callable[[], Floats]:
     """A painter of 4 bays x 4 floors with windows of `size` (share of the bay, of the floor)."""
 
     def paint() -> Floats:
@@ -73,26 +97,13 @@ def facade(
                     draw.rectangle([x0 - 14, y0 - 14, x1 + 14, y1 + 8], (252, 250, 245, 120))
                     draw.rectangle([x0 - 22, y0 - 28, x1 + 22, y0 - 14], (248, 246, 240, 120))
                     draw.rectangle([x0 - 22, y0 - 14, x1 + 22, y0 - 9], _SHADE)
-                if shutters:
-                    for side_x in (x0 - w * 0.42, x1 + 6):
-                        draw.rectangle([side_x, y0, side_x + w * 0.36, y1], (88, 104, 92, 0))
-                        for line in range(8):
-                            at = y0 + (y1 - y0) * (line + 0.5) / 8
-                            draw.line(
-                                [side_x + 4, at, side_x + w * 0.36 - 4, at], (60, 74, 66, 0), 3
-                            )
-                draw.rectangle([x0 - 5, y0 - 5, x1 + 5, y1 + 5], (120, 118, 116, 160))
-                draw.rectangle([x0, y0, x1, y1], _FRAME)
-                for bar in range(bars):
-                    left = x0 + 6 + (w - 6) * bar / bars
-                    _pane(draw, (left, y0 + 6, left + (w - 6) / bars - 6, y0 + h * 0.28), rng)
-                    _pane(draw, (left, y0 + h * 0.28 + 6, left + (w - 6) / bars - 6, y1 - 6), rng)
-                draw.rectangle([x0, y0, x1, y0 + 7], (70, 70, 72, 60))  # shadow of the reveal
-                draw.rectangle([x0 - 12, y1 + 2, x1 + 12, y1 + 11], (245, 243, 238, 60))
-                draw.rectangle([x0 - 12, y1 + 11, x1 + 12, y1 + 17], _SHADE)
+                if style == "shuttered":
+                    _shutters(draw, (x0, y0, x1, y1))
+                _window(draw, (x0, y0, x1, y1), rng)
         out = _halved(image)
         if style == "brick":
-            pattern = np.tile(bricks(), (2, 2, 1))
+            fine = bricks().reshape(128, 2, 128, 2, 4).mean(axis=(1, 3))
+            pattern = np.tile(fine, (4, 4, 1))  # 64 courses on four floors
             wall = out[..., 3:] > 0.99
             out = np.where(wall, out * pattern / np.array([0.93, 0.93, 0.93, 1]), out)
         else:
@@ -116,7 +127,7 @@ def curtain_wall() -> Floats:
             glow = rng.uniform(0.8, 1.25)
             for i in range(10):
                 fade = glow * (1 - 0.045 * i)
-                ink = (int(104 * fade), int(134 * fade), int(156 * fade), 0)
+                ink: Ink = (int(104 * fade), int(134 * fade), int(156 * fade), 0)
                 draw.rectangle([x0, y0 + i * 17.5, x0 + bay / 2 - 12, y0 + (i + 1) * 17.5], ink)
             if rng.random() < 0.25:
                 draw.rectangle([x0, y0, x0 + bay / 2 - 12, y0 + 70], (190, 188, 178, 0))
@@ -145,9 +156,9 @@ def shops() -> Floats:
             draw.rectangle([x + 22, 280 + i * 38, x + 160, 280 + (i + 1) * 38], ink)
             draw.rectangle([x + 172, 280 + i * 38, x + 234, 280 + (i + 1) * 38], ink)
         for _ in range(14):  # wares
-            left, top = x + 24 + 120 * rng.random(), 520 + 330 * rng.random()
-            ink = tuple(int(v) for v in rng.integers(60, 220, 3))
-            draw.rectangle([left, top, left + 16, top + 40], (ink[0], ink[1], ink[2], 0))
+            at, top = x + 24 + 120 * rng.random(), 520 + 330 * rng.random()
+            ware = [int(value) for value in rng.integers(60, 220, 3)]
+            draw.rectangle([at, top, at + 16, top + 40], (ware[0], ware[1], ware[2], 0))
         if column % 2 == 0:  # an awning in stripes
             for stripe in range(12):
                 white = stripe % 2 == 0
@@ -250,7 +261,7 @@ def sign(kind: str) -> Callable[[], Floats]:
     """A painter of one traffic sign, 128 x 128; its outline is the face's polygon."""
 
     def paint() -> Floats:
-        red, blue, white, black = (186, 24, 30, 0), (24, 82, 160, 0), (240, 240, 238, 0), (24,) * 3
+        red, blue, white, black = (158, 22, 28, 0), (22, 70, 138, 0), (206, 206, 203, 0), (20,) * 3
         image = Image.new("RGBA", (256, 256), white)
         draw = ImageDraw.Draw(image)
         ink: Ink = (*black, 0)
@@ -279,7 +290,7 @@ def sign(kind: str) -> Callable[[], Floats]:
             draw.rectangle([108, 110, 148, 214], white)
         elif kind == "priority":
             draw.rectangle([0, 0, 255, 255], white)
-            draw.polygon([(128, 30), (226, 128), (128, 226), (30, 128)], (238, 182, 30, 0))
+            draw.polygon([(128, 30), (226, 128), (128, 226), (30, 128)], (206, 158, 26, 0))
         elif kind == "crossing":
             draw.rectangle([10, 10, 245, 245], blue)
             draw.polygon([(128, 34), (222, 214), (34, 214)], white)
@@ -287,7 +298,7 @@ def sign(kind: str) -> Callable[[], Floats]:
             draw.line([128, 118, 120, 160, 100, 200], ink, 12)
             draw.line([120, 160, 152, 200], ink, 12)
         else:  # a direction sign
-            draw.rectangle([0, 0, 255, 255], (236, 190, 40, 0))
+            draw.rectangle([0, 0, 255, 255], (200, 160, 34, 0))
             draw.rectangle([24, 40, 232, 60], ink)
             for row in (90, 150, 200):
                 draw.rectangle([40, row, 180, row + 26], ink)

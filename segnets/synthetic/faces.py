@@ -58,7 +58,9 @@ class Faces:
     def normals(self) -> Array:
         """Unit normals (F, 3), outwards."""
         normals = np.cross(self.frames[:, 1], self.frames[:, 2])
-        return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        result: Array = normals
+        return result
 
 
 def join(parts: Sequence[Faces]) -> Faces:

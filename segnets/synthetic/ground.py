@@ -6,10 +6,19 @@ A face's rank is its place in the painting order.
 import numpy as np
 
 from segnets.synthetic.faces import Builder, Color, Faces
+from segnets.synthetic.street import (
+    BUILDING,
+    ROAD,
+    SIDEWALK,
+    SKY,
+    TERRAIN,
+    VEGETATION,
+    Layout,
+    Light,
+    Street,
+)
 from segnets.synthetic.textures import atlas
-from segnets.synthetic.things import Street
 
-ROAD, SIDEWALK, BUILDING, VEGETATION, TERRAIN, SKY = 7, 8, 11, 21, 22, 23
 KERB_M = 0.12
 _WHITE: Color = (0.62, 0.62, 0.60)
 
@@ -55,11 +64,8 @@ class _Layers:
         self.rank += 1
 
 
-def ground(  # noqa: C901 - one thing after the other, from below upwards
-    rng: np.random.Generator, street: Street, layout: "object", crossings: list[tuple[float, float]],
-    *, tram: bool, behind: float,
-) -> Faces:  # fmt: skip
-    """Meadow, road, pavements, markings. `layout` is a `scene.Layout`."""
+def ground(rng: np.random.Generator, street: Street, layout: Layout, *, behind: float) -> Faces:
+    """Meadow, road, side streets, pavements, rails, markings, manholes."""
     names = atlas()
     builder = Builder()
     layers = _Layers(builder, street)
@@ -73,10 +79,10 @@ def ground(  # noqa: C901 - one thing after the other, from below upwards
     far = 900.0
     layers.polygon([(-far, 0, -80), (-far, 0, far), (far, 0, far), (far, 0, -80)], 0.0,
                    names["grass"], 6.0, meadow, TERRAIN)  # fmt: skip
-    left, right = layout.curb(0), layout.curb(1)  # type: ignore[attr-defined]
+    left, right = layout.curb(0), layout.curb(1)
     asphalt = names["asphalt"]
     layers.strip(start, stop, left, right, 0.0, asphalt, 5.0, road, ROAD)
-    for s, width in crossings:
+    for s, width in layout.crossings:
         layers.strip(s - width / 2, s + width / 2, -140, 140, 0.0, asphalt, 5.0, road, ROAD)
     for _ in range(int(rng.integers(2, 7))):  # mended places
         s, t = float(rng.uniform(2, 60)), float(rng.uniform(left, right - 1.5))
@@ -84,11 +90,11 @@ def ground(  # noqa: C901 - one thing after the other, from below upwards
         tint: Color = (road[0] * darker, road[1] * darker, road[2] * darker)
         layers.strip(s, s + float(rng.uniform(2, 9)), t, t + float(rng.uniform(0.8, 2.4)), 0.0,
                      asphalt, 5.0, tint, ROAD)  # fmt: skip
-    spans = _between(start, stop, crossings)
+    spans = _between(start, stop, layout.crossings)
     for side in (0, 1):
         sign = 1.0 if side else -1.0
-        curb, border = layout.curb(side), layout.border(side)  # type: ignore[attr-defined]
-        verge, parking = layout.verge[side], layout.parking[side]  # type: ignore[attr-defined]
+        curb, border = layout.curb(side), layout.border(side)
+        verge, parking = layout.verge[side], layout.parking[side]
         edge: Color = (pave_grey * 1.25, pave_grey * 1.24, pave_grey * 1.2)
         for a, b in spans:
             layers.strip(a, b, curb - sign * 0.35, curb, 0.0, names["plain"], 1.0,
@@ -106,14 +112,14 @@ def ground(  # noqa: C901 - one thing after the other, from below upwards
                 layers.strip(
                     a, b, inner, inner + sign * 0.11, 0.0, names["plain"], 1.0, _WHITE, ROAD
                 )
-    if tram:
+    if layout.tram:
         for rail in (-0.72, 0.72):
-            t = -layout.lane * 0.5 + rail  # type: ignore[attr-defined]
+            t = -layout.lane * 0.5 + rail
             layers.strip(start, stop, t - 0.16, t + 0.16, 0.0, names["plain"], 1.0,
                          (road[0] * 0.8, road[1] * 0.8, road[2] * 0.8), ROAD)  # fmt: skip
             layers.strip(start, stop, t - 0.045, t + 0.045, 0.0, names["plain"], 1.0,
                          (0.34, 0.34, 0.35), ROAD)  # fmt: skip
-    _markings(rng, layers, layout, crossings, spans)
+    _markings(rng, layers, layout, spans)
     for _ in range(int(rng.integers(2, 6))):  # manholes
         s, t = float(rng.uniform(5, 45)), float(rng.uniform(left + 1, right - 1))
         x, z = street.at(s, t)
@@ -124,7 +130,7 @@ def ground(  # noqa: C901 - one thing after the other, from below upwards
 
 
 def _between(
-    start: float, stop: float, crossings: list[tuple[float, float]]
+    start: float, stop: float, crossings: tuple[tuple[float, float], ...]
 ) -> list[tuple[float, float]]:
     """The stretches of the street between its side streets."""
     edges = [start]
@@ -135,12 +141,12 @@ def _between(
 
 
 def _markings(
-    rng: np.random.Generator, layers: _Layers, layout: "object", crossings: list[tuple[float, float]],
+    rng: np.random.Generator, layers: _Layers, layout: Layout,
     spans: list[tuple[float, float]],
 ) -> None:  # fmt: skip
     names = atlas()
-    lane = layout.lane  # type: ignore[attr-defined]
-    lanes_left, lanes_right = layout.lanes  # type: ignore[attr-defined]
+    lane = layout.lane
+    lanes_left, lanes_right = layout.lanes
     plain = names["plain"]
     wear = float(rng.uniform(0.6, 1.0))
     white: Color = (_WHITE[0] * wear, _WHITE[1] * wear, _WHITE[2] * wear)
@@ -155,8 +161,8 @@ def _markings(
             while s + 3.2 < min(b, 130.0):
                 layers.strip(s, s + 3.2, t - 0.07, t + 0.07, 0.0, plain, 1.0, white, ROAD)
                 s += 8.0
-    left, right = layout.curb(0), layout.curb(1)  # type: ignore[attr-defined]
-    for s, width in crossings[:1]:
+    left, right = layout.curb(0), layout.curb(1)
+    for s, width in layout.crossings[:1]:
         at = s - width / 2 - 4.5
         t = left + 0.5
         while t < right - 0.5:
@@ -171,17 +177,17 @@ def _markings(
         layers.polygon(head, 0.0, plain, 1.0, white, ROAD)
 
 
-def backdrop(rng: np.random.Generator, light: "object", *, urban: float) -> Faces:
+def backdrop(rng: np.random.Generator, light: Light, *, urban: float) -> Faces:
     """The sky, a far line of trees and, in town, far houses. Painted before everything else."""
     names = atlas()
     builder = Builder()
-    overcast = light.overcast  # type: ignore[attr-defined]
+    overcast = light.overcast
     texture = names["overcast" if overcast else "clouds"]
     height, far, tile_m = 900.0, 60_000.0, 5200.0
     shift = rng.uniform(0, tile_m, 2)
     sky = [(-far, height, far), (far, height, far), (far, height, -50.0), (-far, height, -50.0)]
     frame = ((shift[0], height, shift[1]), (tile_m, 0, 0), (0, 0, tile_m))
-    builder.face(sky, texture, light.blue, SKY, frame=frame, two_sided=True, glow=1.0)  # type: ignore[attr-defined]
+    builder.face(sky, texture, light.blue, SKY, frame=frame, two_sided=True, glow=1.0)
     rank = 1
     for distance, low, high in ((420.0, 16.0, 40.0), (330.0, 9.0, 22.0)):
         angle = np.linspace(-1.35, 1.35, 90)

@@ -7,7 +7,7 @@ blue as they look on a screen, and the share of the face's tint that is taken.
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 Floats = NDArray[np.float32]
@@ -28,10 +28,11 @@ def noise(side: int, slope: float, seed: int) -> Floats:
     return result
 
 
-def tile(rgb: Floats | tuple[float, float, float], value: Floats, tint: float | Floats) -> Floats:
+def tile(rgb: ArrayLike, value: ArrayLike, tint: ArrayLike) -> Floats:
     """A tile whose colour is `rgb` times `value` (S, S), with the share `tint`."""
-    out = np.empty((*value.shape, 4), np.float32)
-    out[..., :3] = np.asarray(rgb, np.float32) * value[..., None]
+    shade = np.asarray(value, np.float32)
+    out = np.empty((*shade.shape, 4), np.float32)
+    out[..., :3] = np.asarray(rgb, np.float32) * shade[..., None]
     out[..., 3] = tint
     result: Floats = np.clip(out, 0.0, 1.0)
     return result
@@ -135,6 +136,12 @@ def concrete() -> Floats:
     value = 0.84 + 0.03 * noise(side, 0.5, 62) + 0.035 * noise(side, 1.5, 63) + 0.02 * streaks
     value[:, :3] -= 0.25
     value[:8] += 0.08
+    return tile((1, 1, 1), value, 1.0)
+
+
+def plaster() -> Floats:
+    """A rendered wall: fine grain, large faint stains."""
+    value = 0.90 + 0.018 * noise(256, 0.4, 65) + 0.022 * noise(256, 1.5, 66)
     return tile((1, 1, 1), value, 1.0)
 
 
@@ -252,9 +259,9 @@ def crown(number: int) -> tuple[Floats, NDArray[np.uint8]]:
     soft = np.asarray(shape_image.filter(ImageFilter.GaussianBlur(4)), np.float32) / 255
     field = soft[rows, columns] + 0.10 * noise(side, 0.45, 132 + number)
     field += 0.12 * noise(side, 1.2, 152 + number)
-    silhouette = np.where(field > 0.50, 255, 0).astype(np.uint8)
+    silhouette = np.where((field > 0.50) & (soft[rows, columns] > 0.22), 255, 0).astype(np.uint8)
     value = np.asarray(shade_image, np.float32)[rows, columns] / 255
-    value = value * (1.0 + 0.20 * noise(side, 0.3, 142 + number))
+    value = value * (1.0 + 0.15 * noise(side, 0.45, 142 + number))
     warm = np.clip(value * 1.2, 0, 1)[..., None]
     rgb = (1 - warm) * np.array([0.40, 0.62, 0.36]) + warm * np.array([0.92, 1.0, 0.52])
     return tile(rgb.astype(np.float32), 0.28 + 0.92 * value, 1.0), silhouette

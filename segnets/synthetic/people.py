@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segnets.synthetic.faces import Builder, Color
-from segnets.synthetic.vehicles import PERSON, RIDER
+from segnets.synthetic.street import PERSON, RIDER
 
 _CLOTHES: tuple[Color, ...] = (
     (0.03, 0.04, 0.07), (0.10, 0.10, 0.11), (0.28, 0.05, 0.05), (0.05, 0.10, 0.24),
@@ -82,30 +82,44 @@ def walk(builder: Builder, who: Looks, phase: float, stride: float) -> None:
 
 def _trunk(
     builder: Builder, who: Looks, scale: float, hip_y: float, lean: float, label: int,
-    helmet: Color | None = None,
+    helmet: Color | None = None, z: float = 0.0,
 ) -> None:  # fmt: skip
-    """Chest, neck, head; `lean` is how far (m) the shoulders are before the hip."""
+    """Chest, neck, head above a hip at `z`; `lean` is how far (m) the shoulders are before it."""
     top = hip_y + 0.50
-    hip = (0.0, (hip_y + 0.06) * scale, 0.0)
+    hip = (0.0, (hip_y + 0.06) * scale, z)
+    lean += z / scale
     chest = (0.0, (top - 0.10) * scale, lean * scale)
-    builder.rod(hip, chest, (0.165 * scale, 0.205 * scale), who.jacket, label, rank=1)
-    neck = (0.0, (top + 0.02) * scale, (lean + 0.02) * scale)
+    builder.rod(hip, chest, (0.178 * scale, 0.19 * scale), who.jacket, label, rank=1)
+    low = (0.0, hip[1] - 0.10 * scale, hip[2])
+    builder.rod(low, hip, (0.165 * scale, 0.175 * scale), who.jacket, label)
+    shoulder_y, shoulder_z = (top - 0.045) * scale, lean * scale
+    builder.rod((-0.17 * scale, shoulder_y, shoulder_z), (0.17 * scale, shoulder_y, shoulder_z),
+                0.078 * scale, who.jacket, label, rank=1)  # fmt: skip
+    neck = (0.0, (top + 0.03) * scale, (lean + 0.015) * scale)
     head = (0.0, (top + 0.17) * scale, (lean + 0.05) * scale)
-    builder.rod(chest, neck, (0.10 * scale, 0.06 * scale), who.skin, label, rank=2)
-    low = (0.0, head[1] - 0.05 * scale, head[2] + 0.01)
-    builder.rod(low, (0.0, head[1] + 0.05 * scale, head[2]), 0.092 * scale, who.skin, label, rank=3)
-    hair = who.hair if helmet is None else helmet
-    size = 0.098 if helmet is None else 0.135
-    back = (0.0, head[1] + 0.035 * scale, head[2] - 0.055)
-    builder.rod(back, (0.0, head[1] + 0.065 * scale, head[2] + 0.01), size * scale, hair, label,
+    builder.rod(neck, (0.0, head[1] - 0.06 * scale, head[2] - 0.01), 0.052 * scale, who.skin, label)
+    if helmet is not None:
+        low, high = (0.0, head[1] - 0.03, head[2]), (0.0, head[1] + 0.03, head[2])
+        builder.rod(low, high, 0.135, helmet, label, rank=3)
+        visor = (0.0, head[1] - 0.01, head[2] + 0.11)
+        builder.rod(visor, (0.0, head[1] + 0.02, head[2] + 0.11), 0.07, (0.02, 0.02, 0.025), label,
+                    rank=3)  # fmt: skip
+        return
+    low = (0.0, head[1] - 0.05 * scale, head[2] + 0.015)
+    builder.rod(low, (0.0, head[1] + 0.05 * scale, head[2] + 0.01), 0.090 * scale, who.skin, label,
+                rank=3)  # fmt: skip
+    back = (0.0, head[1] - 0.005 * scale, head[2] - 0.045)
+    builder.rod(back, (0.0, head[1] + 0.07 * scale, head[2] - 0.01), 0.096 * scale, who.hair, label,
                 rank=3)  # fmt: skip
 
 
-def ride(builder: Builder, who: Looks, phase: float, motor: bool) -> None:
+def ride(builder: Builder, who: Looks, phase: float, *, motor: bool) -> None:
     """The rider of a two-wheeler, pedals at `phase` (radians); a motorcyclist has a helmet."""
     seat_y, seat_z = (0.90, -0.20) if motor else (0.98, -0.20)
     bar_y, bar_z, bar_x = (1.06, 0.40, 0.36) if motor else (1.04, 0.22, 0.28)
     lean = 0.10 if motor else 0.26
+    # Motorcyclists wear helmets; so do the cyclists with fair hair.
+    helmet = who.jacket if motor else (0.6, 0.6, 0.6) if who.hair[0] > 0.2 else None
     for sign in (-1.0, 1.0):
         if motor:
             knee, foot = (sign * 0.24, 0.72, 0.24), (sign * 0.20, 0.34, 0.0)
@@ -123,9 +137,4 @@ def ride(builder: Builder, who: Looks, phase: float, motor: bool) -> None:
         elbow = (sign * 0.30, (shoulder[1] + bar_y) / 2 - 0.03, (shoulder[2] + bar_z) / 2 - 0.05)
         builder.rod(shoulder, elbow, (0.07, 0.055), who.jacket, RIDER, rank=1)
         builder.rod(elbow, (sign * bar_x, bar_y, bar_z), (0.052, 0.04), who.jacket, RIDER, rank=1)
-    body = Builder()
-    _trunk(body, who, 1.0, seat_y - 0.02, lean, RIDER, helmet=who.hair if motor else None)
-    for start, end, r0, r1, tint, label, rank, glow in body._rods:  # noqa: SLF001
-        a, b = np.asarray(start), np.asarray(end)
-        shift = np.array([0.0, 0.0, seat_z])
-        builder.rod(a + shift, b + shift, (r0, r1), tint, label, rank=rank + 1, glow=glow)
+    _trunk(builder, who, 1.0, seat_y - 0.02, lean, RIDER, helmet=helmet, z=seat_z)

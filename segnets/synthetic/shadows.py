@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from segnets.synthetic.patterns import Floats, noise
-from segnets.synthetic.scene import Mover, Scene
+from segnets.synthetic.street import Mover, Scene
 
 PIXELS_PER_M = 8
 _HALF_WIDTH_M = 36.0

@@ -1,0 +1,176 @@
+"""Which face is seen at which sample: projection, painting order, polygons.
+
+All faces are painted from far to near into one picture of face numbers that is SAMPLES times as
+fine as the frame in each direction (PIL's integer polygons, nothing blended). Things are ordered by
+their boxes on the ground, faces inside a thing by rank and depth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from segnets.synthetic.faces import Array, Faces, Ints
+from segnets.synthetic.street import Camera, Crown
+from segnets.synthetic.textures import atlas
+
+SAMPLES = 3  # a pixel has 3 x 3; odd, so that one lies in its middle
+NEAR_M = 0.35
+_FAR_OUT = 60_000.0  # samples; keeps PIL's integers in range
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera for pictures of one size. `focal` and `center` (x, y) are in pixels."""
+
+    camera: Camera
+    height: int
+    width: int
+
+    @property
+    def basis(self) -> Array:
+        """Rows: right, up and forward in the world."""
+        return self.camera.basis()
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels."""
+        return self.camera.focal * self.width
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Where the optical axis meets the picture."""
+        return 0.5 * self.width, self.camera.horizon * self.height
+
+    def local(self, points: Array) -> Array:
+        """World points (n, 3) as seen from the camera: right, up, forward."""
+        result: Array = (points - self.camera.eye) @ self.basis.T
+        return result
+
+    def screen(self, local: Array) -> Array:
+        """Pixel places (n, 2) of points in front of the camera."""
+        scale = self.focal / local[:, 2]
+        return np.stack(
+            [self.center[0] + scale * local[:, 0], self.center[1] - scale * local[:, 1]], axis=1
+        )
+
+
+def painting_order(boxes: Array, here: tuple[float, float]) -> Ints:
+    """The place of each box (s0, s1, t0, t1) in the painting order, far to near of `here` (s, t).
+
+    Of two boxes that are apart along the street the farther one comes first; of two that are apart
+    across it, the one farther from the camera's line.
+    """
+    s0, s1 = boxes[:, 0] - here[0], boxes[:, 1] - here[0]
+    t0, t1 = boxes[:, 2] - here[1], boxes[:, 3] - here[1]
+    slack = 0.02
+    beyond = s0[:, None] >= s1[None, :] - slack
+    to_right = (t0[:, None] >= t1[None, :] - slack) & (t1 > 0)[None, :] & (t0 > 0)[:, None]
+    to_left = (t1[:, None] <= t0[None, :] + slack) & (t0 < 0)[None, :] & (t1 < 0)[:, None]
+    first = beyond | ((to_right | to_left) & ~beyond.T)
+    np.fill_diagonal(first, val=False)
+    # Only pairs that can meet on the screen count; without this test there are cycles.
+    near, far = np.maximum(s0, 0.5), np.maximum(s1, 0.6)
+    angles = np.stack([t0 / near, t1 / near, t0 / far, t1 / far])
+    low, high = angles.min(axis=0) - slack, angles.max(axis=0) + slack
+    first &= (low[:, None] < high[None, :]) & (low[None, :] < high[:, None])
+    score = np.hypot((s0 + s1) / 2, (t0 + t1) / 2)
+    waiting = first.sum(axis=0)
+    order = np.zeros(len(boxes), np.int64)
+    for place in range(len(boxes)):
+        # Of those that wait for nobody the farthest; a cycle is cut at its farthest box.
+        pick = int(np.argmax(score - 1e6 * (waiting > 0)))
+        order[pick] = place
+        score[pick] = -np.inf
+        waiting = waiting - first[pick]
+    return order
+
+
+def paint(
+    view: View, faces: Faces, away: Array, places: Ints, crowns: Sequence[tuple[int, Crown]]
+) -> NDArray[np.int32]:
+    """The picture (H * SAMPLES, W * SAMPLES) of face numbers: 0 nothing, face + 1, then crowns.
+
+    `away` (F,): how far the camera is in front of each face's plane; `places` (F,): when its thing
+    is painted; `crowns`: such a place and a crown.
+    """
+    local = view.local(faces.corners)
+    starts = np.concatenate([[0], np.cumsum(faces.counts)[:-1]])
+    whole = np.minimum.reduceat(local[:, 2], starts) > NEAR_M
+    seen = (away > 0) | faces.two_sided
+    seen &= np.maximum.reduceat(local[:, 2], starts) > NEAR_M
+    screen = view.screen(np.where(local[:, 2:] > NEAR_M, local, [0.0, 0.0, NEAR_M]))
+    low = np.minimum.reduceat(screen, starts, axis=0)
+    high = np.maximum.reduceat(screen, starts, axis=0)
+    outside = (high < 0).any(axis=1) | (low > [view.width, view.height]).any(axis=1)
+    seen &= ~(whole & outside)
+    depth = np.add.reduceat(local[:, 2], starts) / faces.counts
+    sequence = np.lexsort((-depth, faces.ranks, places))
+    sequence = sequence[seen[sequence]]
+    image = Image.new("I", (view.width * SAMPLES, view.height * SAMPLES), 0)
+    draw = ImageDraw.Draw(image)
+    flat = _samples(screen)
+    ends, begins = (starts + faces.counts).tolist(), starts.tolist()
+    is_whole, when = whole.tolist(), places.tolist()
+    waiting = sorted(range(len(crowns)), key=lambda k: (crowns[k][0], k))
+    next_crown = 0
+    for row in sequence.tolist():
+        # A crown goes after the faces of its own thing.
+        while next_crown < len(waiting) and crowns[waiting[next_crown]][0] < when[row]:
+            k = waiting[next_crown]
+            _paint_crown(image, view, crowns[k][1], len(faces.counts) + k + 1)
+            next_crown += 1
+        a, b = begins[row], ends[row]
+        if is_whole[row]:
+            draw.polygon(flat[2 * a : 2 * b], fill=row + 1)
+        else:
+            cut = clip_near(local[a:b])
+            if len(cut) >= 3:
+                draw.polygon(_samples(view.screen(cut)), fill=row + 1)
+    for k in waiting[next_crown:]:
+        _paint_crown(image, view, crowns[k][1], len(faces.counts) + k + 1)
+    return np.asarray(image, np.int32)
+
+
+def _samples(screen: Array) -> list[float]:
+    # PIL covers the pixels of its integer corners: half a sample back centres the polygon.
+    places = np.rint(np.clip(screen * SAMPLES - 0.5, -_FAR_OUT, _FAR_OUT))
+    result: list[float] = places.ravel().tolist()
+    return result
+
+
+def _paint_crown(image: Image.Image, view: View, crown: Crown, number: int) -> None:
+    local = view.local(np.array([crown.center]))
+    middle = view.screen(local)[0] * SAMPLES
+    scale = view.focal / local[0, 2] * SAMPLES
+    half = np.array([crown.half_width, crown.half_height]) * scale
+    low, high = middle - half, middle + half
+    x0, y0 = (max(0, int(value)) for value in np.floor(low))
+    x1, y1 = (min(side, int(v)) for side, v in zip(image.size, np.ceil(high), strict=True))
+    if x1 <= x0 or y1 <= y0:
+        return
+    shape = atlas().cutouts[f"crown{crown.number}"]
+    side = shape.shape[0]
+    u = ((np.arange(x0, x1) + 0.5 - low[0]) / (2 * half[0]) * side).clip(0, side - 1)
+    v = ((np.arange(y0, y1) + 0.5 - low[1]) / (2 * half[1]) * side).clip(0, side - 1)
+    if crown.mirrored:
+        u = side - 1 - u
+    mask = Image.fromarray(shape[v.astype(np.intp)[:, None], u.astype(np.intp)[None, :]])
+    image.paste(number, (x0, y0, x1, y1), mask.convert("1", dither=Image.Dither.NONE))
+
+
+def clip_near(points: Array) -> Array:
+    """The part of a polygon (n, 3) in front of the near plane (Sutherland and Hodgman 1974)."""
+    inside = points[:, 2] > NEAR_M
+    kept: list[Array] = []
+    for i in range(len(points)):
+        j = (i + 1) % len(points)
+        if inside[i]:
+            kept.append(points[i])
+        if inside[i] != inside[j]:
+            share = (NEAR_M - points[i, 2]) / (points[j, 2] - points[i, 2])
+            kept.append(points[i] + share * (points[j] - points[i]))
+    return np.array(kept).reshape(-1, 3)
