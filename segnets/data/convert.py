@@ -19,17 +19,16 @@ import numpy as np
 
 from segnets.config.ids import dataset_id, dataset_sha256, digest, inside
 from segnets.config.preprocess import PreprocessConfig
-from segnets.data.cityscapes import SPLITS, ClipFiles, FrameId, Index, Problem, index_clips
+from segnets.data.cityscapes import SPLITS, Index, Problem, index_clips
 from segnets.data.decode import PngFault, decode_label_ids, decode_rgb
 from segnets.data.digests import DigestCache, cache_folder
-from segnets.data.reader import ClipRecord
+from segnets.data.plan import CLIPS_VERSION, Plan, Row, clips_table, make_plan
 from segnets.data.resize import RESIZE_KERNEL, resize_frame, resize_labels
 from segnets.data.shards import VERSION as SHARD_VERSION
 from segnets.data.shards import check_page, read_bytes, read_layout, rows_per_shard, write_shard
 from segnets.data.summary import put_tables
 from segnets.data.validate import (
     REPORT_VERSION,
-    Looked,
     count_kinds,
     describe,
     find_problems,
@@ -62,26 +61,6 @@ class DatasetSummary:
     problems: dict[str, int]
     reused: bool
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a shard: where it comes from."""
-
-    split: str
-    name: str
-    key: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which rows the shards have, in order, and the clips that show them."""
-
-    frames: tuple[Row, ...]
-    labels: tuple[Row, ...]
-    clips: tuple[ClipRecord, ...]
-    files: tuple[ClipFiles, ...]
 
 
 def make_dataset(
@@ -133,7 +112,7 @@ def _make(
         on_missing=config.on_missing,
     )
     folder = cache_folder(config.cache)
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or len(os.sched_getaffinity(0))
     cache = DigestCache(folder, source, forget=config.rehash)
     looked = look_at_all(source, index, cache, workers=workers, stop=stop, deep=deep)
     sources = digest(
@@ -183,41 +162,6 @@ def _make(
     return _summary(subject, metrics, reused=False)
 
 
-def make_plan(clips: Sequence[ClipFiles], looked: dict[str, Looked]) -> Plan:
-    """Rows and clips, from clips in the order of (split, city, seq, frame); each frame once."""
-    keys: dict[FrameId, str] = {}
-    for clip in clips:
-        keys.update(zip(clip.frame_ids, clip.frame_keys, strict=True))
-    frame_ids = sorted(keys)
-    row_of = {frame: row for row, frame in enumerate(frame_ids)}
-    labels: list[Row] = []
-    records: list[ClipRecord] = []
-    for clip in clips:
-        last = looked[clip.frame_keys[-1]]
-        label_row = -1
-        if clip.label_key is not None:
-            label_row = len(labels)
-            sha256 = looked[clip.label_key].sha256
-            labels.append(Row(clip.split, clip.name, clip.label_key, sha256))
-        records.append(
-            ClipRecord(
-                split=clip.split,
-                city=clip.city,
-                seq=clip.seq,
-                frame=clip.frame,
-                name=clip.name,
-                height=last.height,
-                width=last.width,
-                frame_rows=tuple(row_of[frame] for frame in clip.frame_ids),
-                label_row=label_row,
-            )
-        )
-    frames = [
-        Row(frame.split, frame.name, keys[frame], looked[keys[frame]].sha256) for frame in frame_ids
-    ]
-    return Plan(tuple(frames), tuple(labels), tuple(records), tuple(clips))
-
-
 def _put_shards(
     bag: Bag,
     source: Source,
@@ -228,7 +172,7 @@ def _put_shards(
 ) -> dict[str, Item]:
     """Every item but the tables; those that a run before has finished are taken over."""
     there = bag.items()
-    clips = to_parquet(_clips_table(plan), 1)
+    clips = to_parquet(clips_table(plan), CLIPS_VERSION)
     made_of = hashlib.sha256(clips).hexdigest()
     items: dict[str, Item] = {}
     if (found := _take(there, "clips", made_of)) is None:
@@ -308,29 +252,6 @@ def _make_shard(
         first += group.rows
     assert first == len(rows)
     return data
-
-
-def _clips_table(plan: Plan) -> Any:
-    """clips.parquet: the fields of ClipRecord, and which files a clip was made of."""
-    import pyarrow as pa
-
-    records, files = plan.clips, plan.files
-    integers = pa.int32()
-    return pa.table(
-        {
-            "split": [one.split for one in records],
-            "city": [one.city for one in records],
-            "seq": pa.array([one.seq for one in records], integers),
-            "frame": pa.array([one.frame for one in records], integers),
-            "name": [one.name for one in records],
-            "height": pa.array([one.height for one in records], integers),
-            "width": pa.array([one.width for one in records], integers),
-            "frame_rows": pa.array([list(one.frame_rows) for one in records], pa.list_(integers)),
-            "label_row": pa.array([one.label_row for one in records], integers),
-            "frame_keys": pa.array([list(one.frame_keys) for one in files], pa.list_(pa.string())),
-            "label_key": pa.array([one.label_key for one in files], pa.string()),
-        }
-    )
 
 
 def _manifest_head(config: PreprocessConfig) -> dict[str, Any]:
