@@ -356,9 +356,11 @@ class NoTraceback(logging.Filter):
         found = record.exc_info[1] if record.exc_info else None
         errors = [found, *(record.args if isinstance(record.args, tuple) else ())]
         for error in errors:
-            if isinstance(error, SegnetsError) or (
-                isinstance(error, BaseException) and as_stopped(error) is not None
-            ):
+            if not isinstance(error, BaseException):
+                continue
+            # Prefect's ParameterTypeError: a form or -p config= that no config can be made of
+            wrong_form = type(error).__name__ == "ParameterTypeError"
+            if isinstance(error, SegnetsError) or wrong_form or as_stopped(error) is not None:
                 record.exc_info = record.exc_text = None
                 record.msg, record.args = str(error) or type(error).__name__, ()
                 break
