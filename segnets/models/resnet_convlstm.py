@@ -64,7 +64,9 @@ class ResnetConvLstm(nn.Module):
         deep = self.pyramid(self.temporal(projected))  # (N, C, h, w)
         for rung, lateral in zip(self.ladder, reversed(maps[:-1]), strict=True):
             deep = rung(deep, lateral)
-        logits = self.head(deep).float()  # (N, K, H/4, W/4)
+        with torch.autocast(clips.device.type, enabled=False):
+            # fp32 also in a bf16 pass: 8 bits of logit make ties between classes, at no gain in time
+            logits = self.head(deep.float())  # (N, K, H/4, W/4)
         return F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
 

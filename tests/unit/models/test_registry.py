@@ -202,6 +202,14 @@ def test_bf16_gradients_point_where_those_of_fp32_do():
         assert cosine > 0.8, name
 
 
+def test_the_head_computes_in_fp32_also_in_a_bf16_pass():
+    model, seen = built().eval(), []
+    model.head.register_forward_hook(lambda *hooked: seen.append(hooked[2].dtype))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        model(clips(size=(16, 16)))
+    assert seen == [torch.float32]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_one_pixel_a_channel_in_training_is_a_sentence_and_not_a_crash(name):
     with pytest.raises(ConfigError, match=r"one frame of 32x32 pixels.*--batch-size"):
