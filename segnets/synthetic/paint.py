@@ -5,8 +5,9 @@ fine as the frame in each direction (PIL's integer polygons, nothing blended). T
 their boxes on the ground, faces inside a thing by rank and depth.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +19,19 @@ from segnets.synthetic.textures import atlas
 
 SAMPLES = 3  # a pixel has 3 x 3; odd, so that one lies in its middle
 NEAR_M = 0.35
+_CROWN_NEAR_M = 1.2
 _FAR_OUT = 60_000.0  # samples; keeps PIL's integers in range
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
 class View:
     """A camera for pictures of one size. `focal` and `center` (x, y) are in pixels."""
 
-    camera: Camera
-    height: int
-    width: int
-
-    @property
-    def basis(self) -> Array:
-        """Rows: right, up and forward in the world."""
-        return self.camera.basis()
-
-    @property
-    def focal(self) -> float:
-        """Focal length in pixels."""
-        return self.camera.focal * self.width
-
-    @property
-    def center(self) -> tuple[float, float]:
-        """Where the optical axis meets the picture."""
-        return 0.5 * self.width, self.camera.horizon * self.height
+    def __init__(self, camera: Camera, height: int, width: int) -> None:
+        self.camera, self.height, self.width = camera, height, width
+        self.basis = camera.basis()
+        self.focal = camera.focal * width
+        self.center = (0.5 * width, camera.horizon * height)
 
     def local(self, points: Array) -> Array:
         """World points (n, 3) as seen from the camera: right, up, forward."""
@@ -56,6 +44,35 @@ class View:
         return np.stack(
             [self.center[0] + scale * local[:, 0], self.center[1] - scale * local[:, 1]], axis=1
         )
+
+
+class PlacedCrown(NamedTuple):
+    """A tree's crown in a view: when it is painted, its depth (m), its box in samples."""
+
+    place: int
+    crown: Crown
+    depth: float
+    middle: tuple[float, float]
+    half: tuple[float, float]
+
+
+def place_crowns(view: View, crowns: Sequence[tuple[int, Crown]]) -> list[PlacedCrown]:
+    """The crowns (each with its place in the painting order) that can be seen, far to near."""
+    if not crowns:
+        return []
+    local = view.local(np.array([crown.center for _, crown in crowns]))
+    depths = np.maximum(local[:, 2], 1e-3)
+    middles = view.screen(np.column_stack([local[:, :2], depths])) * SAMPLES
+    scales = view.focal / depths * SAMPLES
+    sides = view.width * SAMPLES, view.height * SAMPLES
+    found = []
+    rows = zip(crowns, local[:, 2].tolist(), middles.tolist(), scales.tolist(), strict=True)
+    for (place, crown), depth, (x, y), scale in rows:
+        across, up = crown.half_width * scale, crown.half_height * scale
+        inside = -across < x < sides[0] + across and -up < y < sides[1] + up
+        if depth > _CROWN_NEAR_M and inside and across > 1.0:
+            found.append(PlacedCrown(place, crown, depth, (x, y), (across, up)))
+    return sorted(found, key=lambda one: one.place)
 
 
 def painting_order(boxes: Array, here: tuple[float, float]) -> Ints:
@@ -90,12 +107,12 @@ def painting_order(boxes: Array, here: tuple[float, float]) -> Ints:
 
 
 def paint(
-    view: View, faces: Faces, away: Array, places: Ints, crowns: Sequence[tuple[int, Crown]]
+    view: View, faces: Faces, away: Array, places: Ints, crowns: Sequence[PlacedCrown]
 ) -> NDArray[np.int32]:
     """The picture (H * SAMPLES, W * SAMPLES) of face numbers: 0 nothing, face + 1, then crowns.
 
     `away` (F,): how far the camera is in front of each face's plane; `places` (F,): when its thing
-    is painted; `crowns`: such a place and a crown.
+    is painted.
     """
     local = view.local(faces.corners)
     starts = np.concatenate([[0], np.cumsum(faces.counts)[:-1]])
@@ -115,13 +132,11 @@ def paint(
     flat = _samples(screen)
     ends, begins = (starts + faces.counts).tolist(), starts.tolist()
     is_whole, when = whole.tolist(), places.tolist()
-    waiting = sorted(range(len(crowns)), key=lambda k: (crowns[k][0], k))
     next_crown = 0
     for row in sequence.tolist():
         # A crown goes after the faces of its own thing.
-        while next_crown < len(waiting) and crowns[waiting[next_crown]][0] < when[row]:
-            k = waiting[next_crown]
-            _paint_crown(image, view, crowns[k][1], len(faces.counts) + k + 1)
+        while next_crown < len(crowns) and crowns[next_crown].place < when[row]:
+            _paint_crown(image, crowns[next_crown], len(faces.counts) + next_crown + 1)
             next_crown += 1
         a, b = begins[row], ends[row]
         if is_whole[row]:
@@ -130,8 +145,8 @@ def paint(
             cut = clip_near(local[a:b])
             if len(cut) >= 3:
                 draw.polygon(_samples(view.screen(cut)), fill=row + 1)
-    for k in waiting[next_crown:]:
-        _paint_crown(image, view, crowns[k][1], len(faces.counts) + k + 1)
+    for number in range(next_crown, len(crowns)):
+        _paint_crown(image, crowns[number], len(faces.counts) + number + 1)
     return np.asarray(image, np.int32)
 
 
@@ -142,23 +157,21 @@ def _samples(screen: Array) -> list[float]:
     return result
 
 
-def _paint_crown(image: Image.Image, view: View, crown: Crown, number: int) -> None:
-    local = view.local(np.array([crown.center]))
-    middle = view.screen(local)[0] * SAMPLES
-    scale = view.focal / local[0, 2] * SAMPLES
-    half = np.array([crown.half_width, crown.half_height]) * scale
-    low, high = middle - half, middle + half
-    x0, y0 = (max(0, int(value)) for value in np.floor(low))
-    x1, y1 = (min(side, int(v)) for side, v in zip(image.size, np.ceil(high), strict=True))
+def _paint_crown(image: Image.Image, placed: PlacedCrown, number: int) -> None:
+    (x, y), (across, up) = placed.middle, placed.half
+    left, top = x - across, y - up
+    x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
+    x1, y1 = min(image.width, math.ceil(x + across)), min(image.height, math.ceil(y + up))
     if x1 <= x0 or y1 <= y0:
         return
-    shape = atlas().cutouts[f"crown{crown.number}"]
+    shape = atlas().cutouts[f"crown{placed.crown.number}"]
     side = shape.shape[0]
-    u = ((np.arange(x0, x1) + 0.5 - low[0]) / (2 * half[0]) * side).clip(0, side - 1)
-    v = ((np.arange(y0, y1) + 0.5 - low[1]) / (2 * half[1]) * side).clip(0, side - 1)
-    if crown.mirrored:
+    step_u, step_v = side / (2 * across), side / (2 * up)
+    u = ((np.arange(x0, x1) + (0.5 - left)) * step_u).astype(np.intp).clip(0, side - 1)
+    v = ((np.arange(y0, y1) + (0.5 - top)) * step_v).astype(np.intp).clip(0, side - 1)
+    if placed.crown.mirrored:
         u = side - 1 - u
-    mask = Image.fromarray(shape[v.astype(np.intp)[:, None], u.astype(np.intp)[None, :]])
+    mask = Image.fromarray(shape[v[:, None], u[None, :]])
     image.paste(number, (x0, y0, x1, y1), mask.convert("1", dither=Image.Dither.NONE))
 
 

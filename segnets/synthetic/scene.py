@@ -11,6 +11,7 @@ from segnets.synthetic import ground, roadside, traffic
 from segnets.synthetic.faces import Color
 from segnets.synthetic.street import Layout, Light, Scene, bend
 
+_TOP_SPEED = 11.0  # m/s, of the camera
 FRAME_S = 0.12  # between frames; Cityscapes' 1/17 s moves things too little to be seen at 112x224
 
 
@@ -22,7 +23,8 @@ def make_scene(seed: tuple[int, ...], number: int, past_s: float) -> Scene:
     """
     rng = np.random.default_rng([*seed, 1])
     layout = draw_layout(rng, tram=number % 4 == 0)
-    behind = 20.0 + 14.0 * past_s
+    # The same for clips of up to 30 frames, so that they all end with the same picture.
+    behind = max(62.0, 24.0 + _TOP_SPEED * past_s)
     straight = rng.random() < 0.3
     curvature = 0.0 if straight else float(rng.choice([-1, 1]) * rng.uniform(0.002, 0.013))
     lane = int(rng.integers(layout.lanes[1]))
@@ -34,7 +36,7 @@ def make_scene(seed: tuple[int, ...], number: int, past_s: float) -> Scene:
         number=number,
         urban=float(rng.uniform(0.0, 1.0)),
         behind=behind,
-        speed=float(rng.uniform(4.0, 11.0)),
+        speed=float(rng.uniform(4.0, _TOP_SPEED)),
         lateral=layout.lane * (lane + 0.5) + float(rng.normal(0, 0.15)),
         eye_height=float(rng.uniform(1.25, 2.1)),
         yaw=float(np.clip(rng.normal(0, 0.075), -0.17, 0.17)),

@@ -4,6 +4,8 @@ What stands still is drawn once a scene, what moves once a frame. Without sun on
 under things remains.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -12,8 +14,8 @@ from segnets.synthetic.patterns import Floats, noise
 from segnets.synthetic.street import Mover, Scene
 
 PIXELS_PER_M = 8
-_HALF_WIDTH_M = 36.0
-_AHEAD_M = 90.0
+_HALF_WIDTH_M = 30.0
+_AHEAD_M = 80.0
 Corners = list[tuple[float, float]]
 
 
@@ -22,7 +24,7 @@ class ShadowMap:
 
     def __init__(self, scene: Scene, past_s: float) -> None:
         self.scene = scene
-        self.x0, self.z0 = -_HALF_WIDTH_M, -8.0 - scene.speed * past_s
+        self.x0, self.z0 = -_HALF_WIDTH_M, -8.0 - math.ceil(scene.speed * past_s)
         self.size = (
             int(2 * _HALF_WIDTH_M * PIXELS_PER_M),
             int((_AHEAD_M - self.z0) * PIXELS_PER_M),
@@ -46,7 +48,7 @@ class ShadowMap:
             if not self.scene.light.overcast:
                 self._cast(draw_sun, base, mover.size[2] * 0.9)
             draw_under.polygon(self._pixels(self._base(mover, time, 0.96)), fill=70)
-        under = under.filter(ImageFilter.BoxBlur(2)).filter(ImageFilter.BoxBlur(1))
+        under = under.filter(ImageFilter.BoxBlur(2))
         both = np.asarray(sun, np.float32)
         light = self.dark + (1.0 - self.dark) / 255.0 * both
         light *= np.asarray(under, np.float32) / np.float32(255)
@@ -102,7 +104,8 @@ class ShadowMap:
     def _stains(self) -> NDArray[np.float32]:
         rng = np.random.default_rng([*self.scene.seed, 5])
         field = noise(512, 1.3, 171)
-        rows = (np.arange(self.size[1]) + int(rng.integers(512))) % 512
+        shift = int(rng.integers(512)) + int(self.z0) * PIXELS_PER_M  # stays put in the world
+        rows = (np.arange(self.size[1]) + shift) % 512
         columns = (np.arange(self.size[0]) + int(rng.integers(512))) % 512
         result: Floats = (1.0 + 0.05 * field[rows[:, None], columns[None, :]]).astype(np.float32)
         return result
