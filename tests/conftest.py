@@ -1,12 +1,12 @@
 """Fixtures that everybody uses."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from support.servers import S3Server, ministack_server, rclone_server
+from support.stores import open_s3_store
 
 from segnets.store.base import Store
 from segnets.store.open import open_store
@@ -43,14 +43,4 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """An empty store, opened for writing: a folder, and a prefix of each S3 server."""
     if request.param == "folder":
         return open_store(str(tmp_path / "store"), write=True, wait_s=10)
-    names = {"rclone": "s3_server", "ministack": "conditional_s3_server"}
-    server: S3Server = request.getfixturevalue(names[request.param])
-    use_server(server, monkeypatch)
-    return open_store(f"s3://{server.bucket}/t{os.urandom(6).hex()}", write=True, wait_s=10)
-
-
-def use_server(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let boto3's own variables name this server for the time of a test."""
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    for name, text in server.env.items():
-        monkeypatch.setenv(name, text)
+    return open_s3_store(request.param, request, monkeypatch)

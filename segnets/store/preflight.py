@@ -9,7 +9,7 @@ import contextlib
 import logging
 from typing import Protocol
 
-from segnets.errors import Misconfigured, StoreError
+from segnets.errors import Misconfigured, StoreError, Unavailable
 from segnets.store.base import Store
 from segnets.store.keys import new_writer, probe_key
 from segnets.store.retry import at_most
@@ -45,6 +45,8 @@ def probe(store: Probed, *, conditional: bool | None = None) -> None:
                 raise _wrong(store, "it gives back other bytes than it was given")
             if key not in {listed.key for listed in store.list("probe/")}:
                 raise _wrong(store, "it does not list what it was given")
+        except Unavailable:
+            raise  # to clean up would only wait once more
         except StoreError:
             with contextlib.suppress(StoreError):
                 store.delete([key])

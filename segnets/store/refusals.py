@@ -79,7 +79,8 @@ def explain_refusal(
     looked for in the message.
     """
     said = message.lower()
-    if code == "RequestTimeTooSkewed":
+    # rclone says AccessDenied to a clock that is behind, RequestTimeTooSkewed to one that is ahead
+    if code == "RequestTimeTooSkewed" or "difference between the request time" in said:
         return Misconfigured(_skew(server_date), where, "Set the clock of this machine.")
     if any(words in said for words in _FULL):
         return OutOfSpace("the disk of the server is full", where, "Make room there.")
