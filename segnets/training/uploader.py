@@ -191,10 +191,8 @@ class Saver:
             self._log.put_file(STATE_FILE, state_bytes(taken)),
             self._log.put_file(EPOCHS_FILE, epochs_table(taken["rows"])),
         ]
-        improved = save.best is not None and (
-            (save.best["epoch"], save.best["step"]) == (save.epoch, save.step)
-            and taken["position"]["samples"] == 0
-        )
+        best = save.best
+        improved = best is not None and (best["epoch"], best["step"]) == (save.epoch, save.step)
         best_bytes = self._best_bytes
         if improved:
             best_bytes = {WEIGHTS_FILE: weights_bytes(taken), MODEL_FILE: self._model_json}
