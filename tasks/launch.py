@@ -27,6 +27,8 @@ DEATHS = 3
 LOOK_S = 15.0
 """Seconds between two looks at a trial that somebody else trains: one beat."""
 
+GAVE_UP = ("failed", "stopped")
+
 logger = logging.getLogger("segnets.tasks")
 
 
@@ -210,12 +212,13 @@ class _Grid:
         moved = trial.beats is not None and beats != trial.beats
         first, trial.beats = trial.beats is None, beats
         trial.still = 0 if moved or first else trial.still + 1
-        if beats and trial.still < 2:
-            return "watch"
+        stands = trial.still >= 2
         others = head is not None and head.rank != trial.head_before  # not one we launched upon
-        if head is not None and others and head.event in {"failed", "stopped"}:
+        if head is not None and others and (stands or not beats) and head.event in GAVE_UP:
             code = int(head.metrics.get("exit_code") or (143 if head.event == "stopped" else 1))
             return self._fail(trial, code, str(head.metrics.get("sentence") or head.event))
+        if not stands:
+            return "watch"
         if trial.relaunched:
             return self._fail(trial, 5, trial.last.sentence)
         trial.relaunched, trial.take_over = True, False
