@@ -21,7 +21,8 @@ WAIT_S = 15.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is that of the fault, 4 if verify found something wrong."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("segnets").setLevel(logging.INFO)
     try:
         return int(given.command(given))
     except SegnetsError as error:

@@ -25,6 +25,12 @@ _LATER = "Check that the server runs; the same command again goes on from what w
 TABLE: dict[str, tuple[type[StoreError], str, str]] = {
     "NoSuchKey": (NotFound, "an object is not in the store", "List what is there."),
     "PreconditionFailed": (Conflict, "the key is taken", "Another process wrote it."),
+    "NoSuchUpload": (NotFound, "the server has forgotten an upload", _LATER),
+    "InvalidPart": (
+        NotFound,
+        "the server has lost a part of an upload, as one with a full disk does",
+        "Make room on the server's disk.",
+    ),
     "NoSuchBucket": (Misconfigured, "there is no such bucket", _BUCKET),
     "InvalidBucketName": (Misconfigured, "this cannot be the name of a bucket", _BUCKET),
     "PermanentRedirect": (

@@ -31,6 +31,7 @@ from segnets.errors import (
     Misconfigured,
     NotFound,
     StoreError,
+    Unavailable,
 )
 from segnets.store.base import Leftover, Listed
 from segnets.store.keys import check_key
@@ -207,9 +208,11 @@ class S3Store:
                 )
             except NotFound as error:
                 # The upload is unknown: its completion worked and the reply was lost (rclone says so
-                # to the second request), or the server was started anew and everything is to do again.
+                # to the second request), or the server was started anew, or it lost a part (its disk
+                # is full). Then everything is to do again.
                 if not self._holds(key, data):
-                    raise no_answer("it forgot an upload", self._where(key)) from error
+                    self._abort(name, upload)
+                    raise Unavailable(error.what, self._at(""), error.next_step) from error
             except BaseException:
                 self._abort(name, upload)
                 raise

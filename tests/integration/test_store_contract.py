@@ -6,6 +6,8 @@ import io
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -214,6 +216,40 @@ def test_a_trial_is_saved_resumed_taken_over_and_cleaned(store):
     assert store.list("beat/") == []
 
 
+TRAINING = """
+import sys
+from segnets.store.entry import Live
+from segnets.store.log import claim
+from segnets.store.open import open_store
+
+with claim(open_store(sys.argv[1], write=True), "m-1", "0" * 64, env={}) as log:
+    epoch = 0 if log.head is None else log.head.epoch
+    if log.head is not None:
+        assert log.get_file(log.head.file("state.pt")) == str(epoch).encode() * 20_000
+    while True:
+        epoch += 1
+        file = log.put_file("state.pt", str(epoch).encode() * 20_000)
+        live = (*(() if log.head is None else log.head.live), Live(epoch, 0, (), (file,)))[-2:]
+        log.commit("checkpoint", epoch=epoch, step=0, files=[file], live=live, metrics={}, view={})
+        print(epoch, flush=True)
+"""
+
+
+def test_after_a_kill_the_same_command_goes_on_at_once_from_what_was_said(store):
+    said = 0
+    for number in range(3):
+        started = time.monotonic()
+        command = [sys.executable, "-c", TRAINING, store.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            first = int(process.stdout.readline())
+            assert first > said
+            assert time.monotonic() - started < 20  # two periods of beats would be 30 s
+            time.sleep(0.05 * number)
+            process.kill()
+            said = max([first, *(int(line) for line in process.stdout.read().split())])
+        assert read_head(store, "m-1").epoch >= said
+
+
 def test_a_bag_is_made_by_two_and_read_by_all(store):
     bags = [Bag(store, "dataset", "d-1", SHA) for _ in range(2)]
     clips = bags[0].put_item("clips", [bags[0].put_file("clips.parquet", b"clips")])
@@ -401,8 +437,6 @@ def test_a_profile_or_endpoint_that_cannot_be_is_named(refusing):
 def test_a_private_authority_is_trusted_when_it_is_named_and_refused_otherwise(
     tmp_path, monkeypatch
 ):
-    import subprocess
-
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=127.0.0.1"]
@@ -448,6 +482,27 @@ def test_a_server_that_dies_and_comes_back_is_waited_for(start, tmp_path, monkey
         notes = save(log, 3).notes
         assert any("waited" in note.text for note in (*saved[0].notes, *notes))
         log.close()
+
+
+@pytest.mark.s3
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small tmpfs")
+def test_a_full_disk_of_a_server_is_told_and_costs_nothing_that_was_there(tmp_path, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        with rclone_server(disk) as server:
+            use_server(server, monkeypatch)
+            store = open_store(f"s3://{server.bucket}/x", write=True, wait_s=1)
+            store.put("obj/a", b"1" * 1000)
+            with pytest.raises(StoreError, match=r"full disk.*Make room on the server's disk"):
+                store.put("obj/b", os.urandom(8 * 2**20))
+            assert store.get("obj/a") == b"1" * 1000
+            assert [listed.key for listed in store.list("")] == ["obj/a"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.s3
