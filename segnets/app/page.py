@@ -37,6 +37,9 @@ class PageView(Protocol):
     def refresh(self) -> None:
         """Show what the snapshot and the session's view now say."""
 
+    def recolor(self) -> None:
+        """Follow a change between light and dark, where style sheets do not."""
+
 
 # name in the address, label, label on a telephone, icon, how it is made
 PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = (
@@ -105,8 +108,6 @@ class Tab:
         session.listeners.append(self._on_view)
         self._open(session.view.page)
         self.tick()
-        if session.document is not None and session.document.session_context is not None:
-            pn.state.add_periodic_callback(self.tick, period=TICK_MS)
 
     def tick(self) -> None:
         """Look at the version; tell the open page if there is something new."""
@@ -155,7 +156,13 @@ class Tab:
 
     def _on_shell(self, data: dict[str, object]) -> None:
         kind = data.get("type")
-        if kind == "page" and any(data.get("page") == page[0] for page in PAGES):
+        if kind == "hello" and not self.shell.greeted:
+            self.shell.greeted = True
+            self._set_dark(bool(data.get("dark")))
+            self.session.narrow = bool(data.get("narrow"))
+            self._made[self.session.view.page].refresh()
+            pn.state.add_periodic_callback(self.tick, period=TICK_MS)
+        elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])
         elif kind == "address":
             self.session.show(parse_address(str(data.get("search", ""))))
@@ -164,4 +171,9 @@ class Tab:
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()
         elif kind == "theme":
-            self.session.dark = self.shell.dark = self.page.dark_theme = bool(data.get("dark"))
+            self._set_dark(bool(data.get("dark")))
+
+    def _set_dark(self, dark: bool) -> None:
+        self.session.dark = self.shell.dark = self.page.dark_theme = dark
+        for made in self._made.values():
+            made.recolor()

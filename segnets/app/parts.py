@@ -34,7 +34,7 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
 
 
 class Shell(Part):
-    """Navigation and address bar; messages: page, theme, address, narrow."""
+    """Navigation and address bar; messages: hello, page, theme, address, narrow."""
 
     pages = param.List(default=[])
     page = param.String(default="")
@@ -43,6 +43,7 @@ class Shell(Part):
     away = param.Boolean(default=False)
     dark = param.Boolean(default=False)
     search = param.String(default="")
+    greeted = param.Boolean(default=False)
     _esm = esm("shell")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("shell")]
 

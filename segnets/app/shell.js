@@ -70,6 +70,16 @@ export function render({model}) {
   const back = () => model.send_msg({type: "address", search: location.search.slice(0, 2000)});
   const narrow = matchMedia("(max-width: 760px)");
   const tellWidth = () => model.send_msg({type: "narrow", narrow: narrow.matches});
+  // Said until it is answered: only then the connection is known to work in both directions, and
+  // Python's clock for this tab starts (a page that curl fetches has none).
+  const hello = () => {
+    if (model.greeted) { clearInterval(greeting); return; }
+    let wanted = null;
+    try { wanted = localStorage.getItem("segnets-theme"); } catch { /* private window */ }
+    wanted ??= matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    model.send_msg({type: "hello", dark: wanted === "dark", narrow: narrow.matches});
+  };
+  const greeting = setInterval(hello, 1500);
 
   model.on("search", address);
   model.on(["pages", "page"], drawPages);
@@ -81,6 +91,7 @@ export function render({model}) {
   const timer = setInterval(drawFoot, 1000);
   model.on("remove", () => {
     clearInterval(timer);
+    clearInterval(greeting);
     removeEventListener("popstate", back);
     narrow.removeEventListener("change", tellWidth);
   });
@@ -88,11 +99,7 @@ export function render({model}) {
   drawFoot();
   setTimeout(() => {
     address();
-    if (narrow.matches) tellWidth();
-    let wanted = null;
-    try { wanted = localStorage.getItem("segnets-theme"); } catch { /* private window */ }
-    wanted ??= matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-    if ((wanted === "dark") !== model.dark) model.send_msg({type: "theme", dark: wanted === "dark"});
+    hello();
   }, 0);
   return nav;
 }

@@ -161,7 +161,8 @@ TABLE = f"""
   border-bottom: 1px solid var(--sg-line); font-weight: 400; }}
 .tabulator .tabulator-header .tabulator-col {{ background: transparent !important; border: 0;
   color: var(--sg-muted); }}
-.tabulator .tabulator-header .tabulator-col .tabulator-col-content {{ padding: 5px 6px; }}
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content {{ padding: 6px !important; }}
+.tabulator .tabulator-header .tabulator-col {{ min-width: 24px !important; }}
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content .tabulator-col-title {{
   font-weight: 500; font-size: 12px; white-space: nowrap; padding-right: 0 !important; }}
 .tabulator .tabulator-header .tabulator-col .tabulator-col-sorter {{ display: none !important; }}
@@ -177,7 +178,7 @@ TABLE = f"""
 .tabulator .tabulator-row:hover {{
   background: color-mix(in srgb, var(--sg-soft) 45%, transparent) !important; }}
 .tabulator .tabulator-row:has(.mark.on) {{ background: var(--sg-soft) !important; }}
-.tabulator .tabulator-row .tabulator-cell {{ border: 0; padding: 5px 6px; background: transparent;
+.tabulator .tabulator-row .tabulator-cell {{ border: 0; padding: 5px 6px !important; background: transparent;
   font-size: 13px; line-height: 20px; height: auto; }}
 .tabulator .tabulator-footer {{ background: transparent; color: var(--sg-muted); border: 0; }}
 .tabulator .tabulator-footer .tabulator-page {{ background: var(--sg-paper); color: var(--sg-text);
@@ -192,7 +193,7 @@ TABLE = f"""
 .score i u {{ display: block; height: 100%; border-radius: 4px; }}
 .score b {{ font-weight: 650; font-variant-numeric: tabular-nums; }}
 .num {{ font-variant-numeric: tabular-nums; }}
-.spark {{ display: block; width: 64px; height: 18px; }}
+.spark {{ display: block; width: 54px; height: 18px; }}
 .pill {{ display: inline-block; border-radius: var(--pill); padding: 1px 8px; font-size: 11.5px;
   font-weight: 600; line-height: 17px; background: var(--sg-track); color: var(--sg-muted); }}
 .pill.done {{ background: var(--sg-good-soft); color: var(--sg-good); }}
@@ -200,7 +201,7 @@ TABLE = f"""
 .pill.failed, .pill.diverged {{ background: var(--sg-bad-soft); color: var(--sg-bad); }}
 .pill.silent, .pill.stopped, .pill.again {{ background: var(--sg-warn-soft); color: var(--sg-warn); }}
 .state {{ display: flex; align-items: center; gap: 7px; min-width: 0; }}
-.state .way {{ width: 44px; height: 7px; flex: none; border-radius: 4px; background: var(--sg-track);
+.state .way {{ width: 30px; height: 7px; flex: none; border-radius: 4px; background: var(--sg-track);
   overflow: hidden; }}
 .state .way u {{ display: block; height: 100%; background: var(--sg-accent); }}
 .state .why {{ color: var(--sg-bad); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}

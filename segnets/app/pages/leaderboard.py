@@ -63,7 +63,7 @@ class Leaderboard:
             margin=0,
         )
         self.body = cards
-        self.view = pn.Column(self.bar, self.empty, cards, margin=0)
+        self.view = pn.Column(self.bar, self.empty, cards, margin=0, stylesheets=[css("stack")])
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -92,6 +92,9 @@ class Leaderboard:
         self._draw_table_bar(len(shown), len(trials))
         self._ask_curves()
         self._draw_curves()
+
+    def recolor(self) -> None:
+        """Style sheets do it all, and Bokeh follows the shell."""
 
     def _empty_text(self) -> str:
         snapshot = self.session.snapshot
@@ -272,7 +275,9 @@ class Leaderboard:
                     values = class_values(row.get("iou"))
             rows.append(
                 {
-                    "label": short_name(known[trial]),
+                    "label": short_name(known[trial]).rpartition(" ")[2]
+                    if self.session.narrow
+                    else short_name(known[trial]),
                     "color": self._colors[trial],
                     "values": values,
                     "miou": best.miou,

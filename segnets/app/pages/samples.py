@@ -34,7 +34,9 @@ class SamplesPage:
             sample=session.view.sample,
         )
         self.body = pn.Column(self.viewer, stylesheets=[css("body")], margin=0, visible=False)
-        self.view = pn.Column(self.bar, self.notice, self.body, margin=0)
+        self.view = pn.Column(
+            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
+        )
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -56,6 +58,10 @@ class SamplesPage:
             lambda tables: self._have(evaluation, *tables),
             self._failed,
         )
+
+    def recolor(self) -> None:
+        """The bars are painted, not styled."""
+        self.viewer.dark = self.session.dark
 
     def _nothing(self) -> tuple[str, str, str]:
         snapshot = self.session.snapshot
@@ -181,7 +187,7 @@ class SamplesPage:
         if now.page != "samples":
             return
         self.viewer.order, self.viewer.layer = now.order, now.layer
-        self.viewer.opacity, self.viewer.dark = now.opacity, self.session.dark
+        self.viewer.opacity = now.opacity
         if now.sample not in (before.sample, self.viewer.sample):
             self.viewer.sample = now.sample
         if now.evaluation != before.evaluation:

@@ -61,13 +61,13 @@ _TITLES = {
     "status": "status",
 }
 _WIDTHS = {
-    "mark": 26,
-    "trial": 158,
-    "miou": 114,
-    "curve": 74,
-    "clips_s": 54,
-    "seconds": 56,
-    "restarts": 62,
+    "mark": 28,
+    "trial": 146,
+    "miou": 110,
+    "curve": 66,
+    "clips_s": 50,
+    "seconds": 54,
+    "restarts": 58,
 }
 _SHORT = {"batch_size": "batch", "weight_decay": "decay", "class_weights": "weights"}
 _FORMATTERS = {
@@ -112,7 +112,7 @@ class TrialTable:
         names = [f"s{position}" for position in range(len(settings))]
         narrow = self.session.narrow
         columns = ["line"] if narrow else [*_FIXED[1:3], *names, *_FIXED[3:]]
-        short = [_SHORT.get(setting, setting.rpartition(".")[2]) for setting in settings]
+        short = [_short(setting) for setting in settings]
         titles = {**_TITLES, **dict(zip(names, short, strict=True))}
         templates = {**_FORMATTERS, **dict.fromkeys(names, _TEXT)}
         hidden = [name for name in frame.columns if name not in columns]
@@ -132,7 +132,7 @@ class TrialTable:
             if narrow
             else {
                 **_WIDTHS,
-                **{n: max(56, 7 * len(t) + 16) for n, t in zip(names, short, strict=True)},
+                **{n: max(52, 7 * len(t) + 12) for n, t in zip(names, short, strict=True)},
             },
             text_align=dict.fromkeys(("clips_s", "seconds", "restarts", *names), "right"),
             formatters={
@@ -143,9 +143,10 @@ class TrialTable:
             header_filters=False,
             stylesheets=[TABLE, "" if len(frame) > PAGE_SIZE else ONE_PAGE],
             margin=0,
+            sorters=self._sorters(frame),
             configuration={
                 "headerVisible": not narrow,
-                "columnDefaults": {"headerTooltip": False, "tooltip": False},
+                "columnDefaults": {"minWidth": 26, "headerTooltip": False, "tooltip": False},
             },
         )
         self.table.on_click(self._on_click)
@@ -165,17 +166,20 @@ class TrialTable:
 
     def _sort(self) -> None:
         assert self.table is not None
-        wanted = self.session.view.sort
-        name = wanted.removeprefix("-")
-        if name not in self.table.value.columns:
-            name, wanted = "miou", "-miou"
-        sorters = [{"field": name, "dir": "desc" if wanted.startswith("-") else "asc"}]
+        sorters = self._sorters(self.table.value)
         if self.table.sorters != sorters:
             self._busy = True
             try:
                 self.table.sorters = sorters
             finally:
                 self._busy = False
+
+    def _sorters(self, frame: pd.DataFrame) -> list[dict[str, str]]:
+        wanted = self.session.view.sort
+        name = wanted.removeprefix("-")
+        if name not in frame.columns:
+            name, wanted = "miou", "-miou"
+        return [{"field": name, "dir": "desc" if wanted.startswith("-") else "asc"}]
 
     def _on_sort(self, event: Any) -> None:
         if self._busy or not event.new:
@@ -237,13 +241,17 @@ def trial_frame(
             "progress": min(trial.epoch / trial.epochs, 1.0) if trial.epochs else 0.0,
             "epochs": f"{trial.epoch} / {trial.epochs}",
             "why": trial.error,
-            "changed": " · ".join(f"{name} {_written(value)}" for name, value in changed),
+            "changed": " · ".join(f"{_short(name)} {_written(value)}" for name, value in changed),
         }
         for position, (_, value) in enumerate(changed):
             row[f"s{position}"] = _cell(value)
         rows.append(row)
     columns = [*_FIXED, *_CARRIED, *(f"s{i}" for i in range(len(settings)))]
     return pd.DataFrame(rows, columns=columns, index=[trial.id for trial in trials])
+
+
+def _short(setting: str) -> str:
+    return _SHORT.get(setting, setting.rpartition(".")[2])
 
 
 def _cell(value: Any) -> Any:
