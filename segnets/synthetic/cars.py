@@ -136,8 +136,7 @@ def _side(builder: Builder, shape: Shape, paint: Color, sign: int) -> None:
               "metal", dimmed(paint, 0.72), 2)  # fmt: skip
     at = z3 - 0.25
     mirror = [(x, low + 0.16, at), (x + sign * 0.18, low + 0.16, at), (x + sign * 0.18, low, at)]
-    builder.face([*mirror, (x, low, at)], names["metal"], dimmed(paint, 0.72), CAR, rank=2,
-                 two_sided=True)  # fmt: skip
+    builder.face([*mirror, (x, low, at)], names["metal"], dimmed(paint, 0.72), CAR, two_sided=True)
 
 
 def _skin(builder: Builder, shape: Shape, paint: Color) -> None:

@@ -34,8 +34,12 @@ class _Layers:
         tint: Color, label: int,
     ) -> None:  # fmt: skip
         """A band from s0 to s1 between t0 and t1, following the street."""
-        count = max(2, int((s1 - s0) / 4.0) + 1) if s1 - s0 > 6 else 2
-        places = np.linspace(s0, s1, count)
+        near, far = min(max(s0, 60.0), s1), max(s0, min(s1, 60.0))
+        places = np.unique(
+            [s0, s1, *np.arange(s0, near, 1.5), *np.arange(far, s1, 5.0)]
+            if s1 - s0 > 1
+            else [s0, s1]
+        )
         left = [self.street.point(float(s), t0, y) for s in places]
         right = [self.street.point(float(s), t1, y) for s in places]
         self.polygon(left + right[::-1], y, texture, tile_m, tint, label)
@@ -205,7 +209,8 @@ def backdrop(rng: np.random.Generator, light: Light, *, urban: float) -> Faces:
                 (distance * np.sin(b), 0, distance * np.cos(b)),
                 (distance * np.sin(a), 0, distance * np.cos(a)),
             ]
-            builder.face(corners, names["leaves"], tint, VEGETATION, rank=rank, two_sided=True)
+            builder.face(corners, names["leaves"], tint, VEGETATION, rank=rank, two_sided=True,
+                         tiles=(1.0, float(tall[i]) / 11.0), at=(0.37 * i, 0.0))  # fmt: skip
         rank += 1
     for _ in range(int(26 * urban)):
         angle_at, distance = float(rng.uniform(-0.7, 0.7)), float(rng.uniform(240, 320))

@@ -20,6 +20,7 @@ from segnets.synthetic.textures import atlas
 SAMPLES = 3  # a pixel has 3 x 3; odd, so that one lies in its middle
 NEAR_M = 0.35
 _CROWN_NEAR_M = 1.2
+_BILINEAR = Image.Resampling.BILINEAR
 _FAR_OUT = 60_000.0  # samples; keeps PIL's integers in range
 Flags = NDArray[np.bool_]
 
@@ -164,14 +165,13 @@ def _paint_crown(image: Image.Image, placed: PlacedCrown, number: int) -> None:
     x1, y1 = min(image.width, math.ceil(x + across)), min(image.height, math.ceil(y + up))
     if x1 <= x0 or y1 <= y0:
         return
-    shape = atlas().cutouts[f"crown{placed.crown.number}"]
-    side = shape.shape[0]
-    step_u, step_v = side / (2 * across), side / (2 * up)
-    u = ((np.arange(x0, x1) + (0.5 - left)) * step_u).astype(np.intp).clip(0, side - 1)
-    v = ((np.arange(y0, y1) + (0.5 - top)) * step_v).astype(np.intp).clip(0, side - 1)
+    shape = atlas().cutouts[placed.crown.number]
+    step_u, step_v = shape.width / (2 * across), shape.height / (2 * up)
+    u0, u1 = (x0 - left) * step_u, (x1 - left) * step_u
     if placed.crown.mirrored:
-        u = side - 1 - u
-    mask = Image.fromarray(shape[v[:, None], u[None, :]])
+        u0, u1 = shape.width - u0, shape.width - u1
+    box = (u0, (y0 - top) * step_v, u1, (y1 - top) * step_v)
+    mask = shape.transform((x1 - x0, y1 - y0), Image.Transform.EXTENT, box, _BILINEAR)
     image.paste(number, (x0, y0, x1, y1), mask.convert("1", dither=Image.Dither.NONE))
 
 

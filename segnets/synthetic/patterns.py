@@ -108,9 +108,9 @@ def bricks() -> Floats:
     joint = ((np.arange(side) % height) < 2)[:, None] | (
         ((np.arange(side)[None, :] + shift[:, None]) % width) < 2
     )
-    value = np.where(joint, 0.98, value) + 0.04 * noise(side, 0.4, 42)
+    value = np.where(joint, 0.94, value) + 0.04 * noise(side, 0.4, 42)
     out = tile((1, 1, 1), value.astype(np.float32), 1.0)
-    out[joint, 3] = 0.55
+    out[joint, 3] = 0.72
     return out
 
 
@@ -224,7 +224,7 @@ def haze_bank() -> Floats:
 
 
 def crown(number: int) -> tuple[Floats, NDArray[np.uint8]]:
-    """A tree's crown: its tile (S, S, 4) and its silhouette (S, S), 0 or 255 with soft edges.
+    """A tree's crown: its tile (S, S, 4) and its silhouette (S, S): inside where it is above 127.
 
     Leaf clumps are discs painted from the dark inside to the light top; noise frays the outline
     and opens holes through which the sky shows.
@@ -259,7 +259,9 @@ def crown(number: int) -> tuple[Floats, NDArray[np.uint8]]:
     soft = np.asarray(shape_image.filter(ImageFilter.GaussianBlur(4)), np.float32) / 255
     field = soft[rows, columns] + 0.10 * noise(side, 0.45, 132 + number)
     field += 0.12 * noise(side, 1.2, 152 + number)
-    silhouette = np.where((field > 0.50) & (soft[rows, columns] > 0.22), 255, 0).astype(np.uint8)
+    field = np.minimum(field, 2.0 * soft[rows, columns] + 0.06)  # no leaves in the free air
+    # A slope across the outline instead of a step: it stays smooth when magnified.
+    silhouette = np.clip(127.5 + 420.0 * (field - 0.50), 0, 255).astype(np.uint8)
     value = np.asarray(shade_image, np.float32)[rows, columns] / 255
     value = value * (1.0 + 0.15 * noise(side, 0.45, 142 + number))
     warm = np.clip(value * 1.2, 0, 1)[..., None]

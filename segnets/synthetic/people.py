@@ -118,8 +118,6 @@ def ride(builder: Builder, who: Looks, phase: float, *, motor: bool) -> None:
     seat_y, seat_z = (0.90, -0.20) if motor else (0.98, -0.20)
     bar_y, bar_z, bar_x = (1.06, 0.40, 0.36) if motor else (1.04, 0.22, 0.28)
     lean = 0.10 if motor else 0.26
-    # Motorcyclists wear helmets; so do the cyclists with fair hair.
-    helmet = who.jacket if motor else (0.6, 0.6, 0.6) if who.hair[0] > 0.2 else None
     for sign in (-1.0, 1.0):
         if motor:
             knee, foot = (sign * 0.24, 0.72, 0.24), (sign * 0.20, 0.34, 0.0)
@@ -137,4 +135,13 @@ def ride(builder: Builder, who: Looks, phase: float, *, motor: bool) -> None:
         elbow = (sign * 0.30, (shoulder[1] + bar_y) / 2 - 0.03, (shoulder[2] + bar_z) / 2 - 0.05)
         builder.rod(shoulder, elbow, (0.07, 0.055), who.jacket, RIDER, rank=1)
         builder.rod(elbow, (sign * bar_x, bar_y, bar_z), (0.052, 0.04), who.jacket, RIDER, rank=1)
-    _trunk(builder, who, 1.0, seat_y - 0.02, lean, RIDER, helmet=helmet, z=seat_z)
+    _trunk(
+        builder,
+        who,
+        1.0,
+        seat_y - 0.02,
+        lean,
+        RIDER,
+        helmet=who.jacket if motor else None,
+        z=seat_z,
+    )

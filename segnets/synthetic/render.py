@@ -1,12 +1,11 @@
 """Scene and time to picture, labels and instances.
 
-Faces are collected (this file), painted as numbers (paint.py), shaded (shade.py) and developed like
-a photograph: lens blur, vignette, tone curve, sensor noise. The label of a pixel is that of its
+Faces are collected (this file), painted as numbers (paint.py), shaded (shade.py) and photographed
+(lens.py). The label of a pixel is that of its
 middle sample, so labels and picture come from the same faces.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +13,13 @@ from numpy.typing import NDArray
 from segnets.labels import LABELS
 from segnets.synthetic.faces import Array, Faces, Ints, join, rods_as_faces
 from segnets.synthetic.ground import KERB_M
+from segnets.synthetic.lens import develop
 from segnets.synthetic.paint import SAMPLES, PlacedCrown, View, paint, painting_order, place_crowns
-from segnets.synthetic.patterns import Floats
 from segnets.synthetic.shade import Ground, Table, shade
 from segnets.synthetic.shadows import ShadowMap
 from segnets.synthetic.street import SKY, VEGETATION, Crown, Scene
 from segnets.synthetic.textures import atlas
 
-NOISE_LEVELS = 0.5  # deviation of the sensor noise, in grey levels
-_BLUR = 0.12  # share of a pixel's light that each neighbour in a row or column gets
-_STOCK = 1_000_003  # values of noise; a prime, so that rows of equal length do not line up
 _BACKDROP, _GROUND = -2, -1  # owners of faces that belong to no thing
 _SKY_CLEAR_M = 14_000.0
 _HAS_INSTANCES = [row.label_id for row in LABELS if row.has_instances]
@@ -72,7 +68,7 @@ class Renderer:
         middle = ids[SAMPLES // 2 :: SAMPLES, SAMPLES // 2 :: SAMPLES]
         rng = np.random.default_rng([*scene.seed, 6, round(-time * 1000)])
         return Picture(
-            rgb=develop(light, scene.light.exposure, rng),
+            rgb=develop(light, scene.light.exposure, rng, drops=scene.light.drops),
             label_ids=table.label[middle],
             instance_ids=table.instance[middle],
         )
@@ -156,31 +152,3 @@ def _crown_frame(crown: Crown, basis: Array) -> list[Array]:
     right = basis[0] * (-crown.half_width if crown.mirrored else crown.half_width)
     up = basis[1] * crown.half_height
     return [np.array(crown.center) - right + up, 2 * right, -2 * up]
-
-
-@cache
-def _sensor_noise() -> Floats:
-    """A stock of noise that every frame enters at another place: drawing it anew took 12 ms."""
-    rng = np.random.default_rng(307)
-    return rng.standard_normal(_STOCK, np.float32) * np.float32(NOISE_LEVELS)
-
-
-def develop(light: Floats, exposure: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the camera makes of linear light (H, W, 3): blur, vignette, tone, noise; uint8."""
-    height, width = light.shape[:2]
-    light *= np.float32(exposure)
-    # A soft shoulder, then the square root that screens undo.
-    tone = np.sqrt(light * np.float32(1.5) / (1 + np.float32(0.75) * light))
-    y = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None, None]
-    x = (np.arange(width, dtype=np.float32) / width - 0.5)[None, :, None]
-    tone *= 255 * (1 - 0.2 * (x * x + y * y))
-    keep, side = np.float32(1 - 2 * _BLUR), np.float32(_BLUR)
-    tone[:, 1:-1] = keep * tone[:, 1:-1] + side * (tone[:, :-2] + tone[:, 2:])
-    tone[1:-1] = keep * tone[1:-1] + side * (tone[:-2] + tone[2:])
-    flat, begin = tone.reshape(-1), int(rng.integers(_STOCK))
-    for start in range(-begin, flat.size, _STOCK):
-        part = flat[max(start, 0) : start + _STOCK]
-        part += _sensor_noise()[max(-start, 0) :][: part.size]
-    np.clip(tone, 0, 255, out=tone)
-    np.rint(tone, out=tone)
-    return tone.astype(np.uint8)

@@ -86,6 +86,7 @@ def draw_light(rng: np.random.Generator) -> Light:
     warmth = float(np.clip(1.15 - height, 0.1, 0.75))
     strength = 0.0 if overcast else float(rng.uniform(1.5, 2.3))
     sun_color = strength * np.array([1.0, 1.0 - 0.14 * warmth, 1.0 - 0.36 * warmth])
+    drops = int(rng.integers(12, 40)) if overcast and rng.random() < 0.6 else 0
     level = float(rng.uniform(0.88, 1.1))
     blue: Color
     if overcast:
@@ -105,4 +106,5 @@ def draw_light(rng: np.random.Generator) -> Light:
         visibility_m=float(np.exp(rng.uniform(np.log(190), np.log(1100)))),
         overcast=overcast,
         exposure=float(rng.uniform(0.92, 1.25)),
+        drops=drops,
     )

@@ -65,7 +65,9 @@ class Street:
 def bend(curvature: float, start: float, ahead: float, behind: float) -> Street:
     """A road that is straight at s = 0, bends by `curvature` (1/m) from `start` on for 90 m."""
     s = np.arange(-np.ceil(behind), ahead + 1.0)
-    heading = curvature * np.clip(s - start, 0.0, 90.0)
+    inside = np.clip(s - start, 0.0, 90.0)
+    ease = 14.0  # the bend begins gently, else lane markings show a kink
+    heading = curvature * np.where(inside < ease, inside**2 / (2 * ease), inside - ease / 2)
     x, z = np.cumsum(np.sin(heading)), np.cumsum(np.cos(heading))
     zero = int(np.ceil(behind))
     return Street(
@@ -115,6 +117,7 @@ class Light:
     visibility_m: float
     overcast: bool
     exposure: float
+    drops: int  # rain drops on the windscreen, other ones in each frame
 
 
 @dataclass(frozen=True)

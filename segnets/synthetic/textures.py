@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segnets.synthetic import drawn, patterns
 from segnets.synthetic.patterns import Floats
@@ -25,7 +26,7 @@ class Atlas:
     bases: NDArray[np.int32]  # (textures * MAX_LEVELS,) first texel of a level
     log_sizes: NDArray[np.int32]  # (textures,) log2 of the side at level 0
     ids: dict[str, int]
-    cutouts: dict[str, NDArray[np.uint8]]  # silhouettes (side, side), 0 or 255, of tree crowns
+    cutouts: tuple[Image.Image, ...]  # tree crowns (side, side): inside above 127
 
     def __getitem__(self, name: str) -> int:
         return self.ids[name]
@@ -46,9 +47,10 @@ def atlas() -> Atlas:
     tiles: dict[str, Floats] = {}
     for name, draw in PAINTERS.items():
         tiles[name] = draw()
-    cutouts: dict[str, NDArray[np.uint8]] = {}
+    cutouts: list[Image.Image] = []
     for number in range(patterns.NUM_CROWNS):
-        tiles[f"crown{number}"], cutouts[f"crown{number}"] = patterns.crown(number)
+        tiles[f"crown{number}"], silhouette = patterns.crown(number)
+        cutouts.append(Image.fromarray(silhouette))
     chunks: list[NDArray[np.uint32]] = []
     bases = np.zeros((len(tiles), MAX_LEVELS), np.int32)
     log_sizes = np.zeros(len(tiles), np.int32)
@@ -65,7 +67,7 @@ def atlas() -> Atlas:
         bases=bases.ravel(),
         log_sizes=log_sizes,
         ids={name: row for row, name in enumerate(tiles)},
-        cutouts=cutouts,
+        cutouts=tuple(cutouts),
     )
 
 

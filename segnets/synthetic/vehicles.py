@@ -100,7 +100,11 @@ def _coach(
             corners += [(middle + facing * x, bottom, out), (middle - facing * x, bottom, out)]
             builder.face(corners, texture, tint, label, rank=rank, glow=glow)
 
-        panel(half - 0.12, height - 0.42, 1.30, names["glass"], paint, 2, 0.0)
+        behind = facing > 0
+        sill = 1.75 if behind and label == BUS else 1.30
+        panel(half - 0.12, height - 0.42, sill, names["glass"], paint, 2, 0.0)
+        if sill > 1.5:  # the engine's lid
+            panel(0.8, 1.45, 0.80, names["plain"], DARK, 2, 0.0)
         panel(half - 0.5, height - 0.08, height - 0.36, names["plain"], DARK, 2, 0.0)
         panel(half - 0.7, height - 0.14, height - 0.30, names["plain"], (0.75, 0.42, 0.05), 3, 0.8)
         panel(half, 0.62, low, names["plain"], stripe, 2, 0.0)
@@ -176,7 +180,8 @@ def two_wheeler(builder: Builder, paint: Color, *, motor: bool) -> None:
                     label, tile_m=0.5)  # fmt: skip
         builder.rod((0, 0.86, 0.38), (0, 0.80, -0.12), (0.19, 0.15), paint, label, rank=1)
         builder.rod((0, 0.84, -0.15), (0, 0.88, -0.78), (0.15, 0.10), DARK, label, rank=1)
-        builder.rod((0, 0.86, -0.80), (0, 0.70, -0.86), 0.10, RED, label, rank=1, glow=0.2)
+        builder.rod((-0.05, 0.80, -0.84), (0.05, 0.80, -0.84), 0.055, RED, label, rank=1, glow=0.2)
+        builder.rod((0, 0.84, -0.74), (0, 0.62, -0.92), (0.10, 0.05), DARK, label)
         builder.rod((0, 1.02, bar_z - 0.02), (0, 0.40, wheelbase / 2), 0.07, (0.3, 0.3, 0.3), label)
         builder.rod((0, 0.96, bar_z + 0.16), (0, 0.96, bar_z + 0.20), 0.12, LAMP, label, glow=0.4)
         builder.rod((-0.38, 1.06, bar_z), (0.38, 1.06, bar_z), 0.04, DARK, label)
