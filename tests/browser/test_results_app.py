@@ -1,0 +1,198 @@
+import pytest
+from support.panel import panel_serve
+from support.results_store import HOSTILE, LiveTrial, Words, scene, write_store
+from support.servers import free_port, rclone_server
+
+from segnets.labels import CLASS_NAMES
+from segnets.store.open import open_store
+
+SAMPLES = 8
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder store with a trial that is being trained."""
+    folder = tmp_path_factory.mktemp("app")
+    store = open_store(str(folder / "store"), write=True)
+    content = write_store(store, samples=SAMPLES)
+    yield store, content
+    for trial in content["live"]:
+        trial.close()
+
+
+@pytest.fixture(scope="module")
+def app(browser, made, tmp_path_factory):
+    log = tmp_path_factory.mktemp("serve") / "panel.log"
+    with panel_serve(log, SEGNETS_STORE=made[0].url) as address:
+        yield address
+    assert "Traceback (most recent call last)" not in _ours(log)
+
+
+def _ours(log):
+    """The server's log without tornado's complaint that a tab was closed while it wrote."""
+    parts = log.read_text().split("Task exception was never retrieved")
+    return parts[0] + "".join(part for part in parts[1:] if "WebSocketClosedError" not in part)
+
+
+@pytest.mark.parametrize(
+    ("page", "width", "height", "scheme"),
+    [
+        ("trials", 1440, 900, "light"),
+        ("trials", 390, 844, "dark"),
+        ("samples", 1440, 900, "dark"),
+        ("samples", 390, 844, "light"),
+    ],
+)
+def test_a_page_asks_no_other_host_says_no_error_and_fits_the_screen(
+    app, tab, page, width, height, scheme
+):
+    opened = tab(app, width, height, scheme)
+    opened.open(f"?p={page}")
+    opened.see(".tabulator-row" if page == "trials" else ".iou")
+    opened.see(f".mui-{scheme} nav")  # the theme of the system, until somebody chooses
+    assert not opened.has_sideways_scroll()
+    assert opened.complaints() == {}
+
+
+def test_a_new_epoch_is_on_the_page_within_ten_seconds_and_keeps_ticks_and_sort(app, made, tab):
+    live = made[1]["live"][0]
+    opened = tab(app)
+    opened.open(f"?p=trials&sort=clips_s&sel={live.trial}")
+    opened.wait_for(f"{live.done} / 12", ".state")
+    before = opened.page.evaluate("performance.timeOrigin")
+    live.epoch()
+    opened.wait_for(f"{live.done} / 12", ".state", timeout_s=10)
+    assert opened.page.evaluate("performance.timeOrigin") == before  # not loaded again
+    assert opened.page.locator(".tabulator-row .mark.on").count() == 1
+    sorted_by = opened.page.locator(".tabulator-col[aria-sort=ascending]").last.inner_text()
+    assert sorted_by.startswith("clips/s")
+    assert f"sel={live.trial}" in opened.page.url
+    assert opened.complaints() == {}
+
+
+def test_ticking_rows_is_in_the_address_and_a_copied_link_shows_the_same(app, made, tab):
+    opened = tab(app)
+    opened.open("?p=trials&sel=")
+    opened.see(".tabulator-row")
+    assert opened.page.locator(".mark.on").count() == 0
+    opened.page.locator(".tabulator-row").nth(1).click()
+    opened.page.wait_for_function("location.search.includes('sel=resnet')")
+    opened.see(".sg-heat .cell")
+    second = tab(opened.page.url)
+    second.open()
+    second.see(".mark.on")
+    opened.see(".mark.on")
+    marks = "e => e.map(row => row.querySelector('.mark').classList.contains('on'))"
+    rows = [t.page.locator(".tabulator-row").evaluate_all(marks) for t in (opened, second)]
+    assert rows[0] == rows[1]
+    assert sum(rows[0]) == 1
+
+
+def test_back_and_forward_go_through_the_pages(app, tab):
+    opened = tab(app)
+    opened.open("?p=trials")
+    opened.see(".tabulator-row")
+    opened.page.locator("nav .page").nth(1).click()
+    opened.see(".iou")
+    assert "p=samples" in opened.page.url
+    opened.page.go_back()
+    opened.wait_for("Leaderboard", "h1")
+    assert "p=trials" in opened.page.url
+    opened.page.go_forward()
+    opened.wait_for("Samples", "h1")
+
+
+def test_samples_come_worst_first_with_the_scores_of_the_table(app, made, tab):
+    best = made[1]["plan"][0][0]
+    table = made[1]["evals"][best]
+    worst = min(table.values(), key=lambda row: row["miou"])
+    opened = tab(app)
+    opened.open("?p=samples")
+    opened.see(".iou")
+    assert opened.page.locator(".stage .name").inner_text() == worst["name"]
+    assert opened.page.locator(".stage .large").first.inner_text() == f"{worst['miou']:.3f}"
+    pairs = zip(CLASS_NAMES, worst["inter"], worst["union"], strict=True)
+    expected = sorted((inter / union, name) for name, inter, union in pairs if union)
+    shown = opened.page.locator(".iou").evaluate_all(
+        "rows => rows.map(row => [row.children[3].textContent, row.children[1].textContent])"
+    )
+    assert [float(row[0]) for row in shown] == pytest.approx([v for v, _ in expected], abs=0.0051)
+    assert {row[1] for row in shown} == {name for _, name in expected}
+
+
+def test_the_pixel_under_the_cursor_and_the_keys_say_what_the_store_holds(app, tab):
+    name = "aach_000000_000021"
+    opened = tab(app)
+    opened.open(f"?p=samples&s=val/{name}")
+    opened.wait_for(name, ".name")
+    opened.see(".iou")
+    box = opened.page.locator("canvas.big").bounding_box()
+    truth = scene(2)
+    for x, y in ((112, 100), (20, 60), (200, 8)):
+        opened.page.mouse.move(
+            box["x"] + (x + 0.5) * box["width"] / 224, box["y"] + (y + 0.5) * box["height"] / 112
+        )
+        opened.wait_for(f"x {x}  y {y}", ".tip")
+        assert f"truth {CLASS_NAMES[truth[y, x]]}" in opened.page.locator(
+            ".tip"
+        ).inner_text().replace("\n", "")
+    opened.page.keyboard.press("4")
+    opened.page.wait_for_function("location.search.includes('layer=errors')")
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.wait_for_function(f"!location.search.includes('{name}')")
+    assert opened.complaints() == {}
+
+
+def test_a_hostile_store_runs_nothing_on_any_page(browser, tab, tmp_path):
+    words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
+    store = open_store(str(tmp_path / "store"), write=True)
+    content = write_store(store, samples=2, words=words)
+    try:
+        with panel_serve(tmp_path / "log", "--args", "--store", store.url) as address:
+            opened = tab(address)
+            opened.open(f"?p=trials&grid={HOSTILE}&sel={HOSTILE}")
+            opened.wait_for(HOSTILE, ".who")  # it is there, as text
+            opened.page.locator(".tabulator-row").first.click()
+            opened.page.locator(".bk-Canvas").hover()
+            opened.page.locator("nav .page").nth(1).click()
+            opened.wait_for(HOSTILE, ".stage .head")
+            opened.page.mouse.move(600, 400)
+            narrow = tab(address, 390, 844)
+            narrow.open(f"?p=trials&s={HOSTILE}")
+            narrow.wait_for(HOSTILE, ".who")
+            for one in (opened, narrow):
+                one.page.wait_for_timeout(500)
+                assert one.complaints() == {}
+                assert one.page.locator("img[src=x]").count() == 0
+    finally:
+        for trial in content["live"]:
+            trial.close()
+
+
+@pytest.mark.s3
+def test_a_store_that_is_away_or_empty_says_so_and_fills_by_itself(
+    browser, tab, tmp_path, monkeypatch
+):
+    port = free_port()
+    with rclone_server(tmp_path, port=port) as server:
+        environment, url = server.env, f"s3://{server.bucket}/results"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with panel_serve(tmp_path / "log", SEGNETS_STORE=url) as address:
+        opened = tab(address, 390, 844)
+        opened.open("?p=samples")
+        opened.wait_for("This page comes back by itself", ".sg-notice")
+        assert str(port) in opened.page.locator(".sg-notice.warn").inner_text()
+        with rclone_server(tmp_path, port=port):
+            opened.wait_for("python flows/evaluate.py --trial best --store s3://", ".sg-notice")
+            opened.page.locator("nav .page").first.click()
+            opened.wait_for("This store holds no trial", ".sg-notice")
+            store = open_store(url, write=True)
+            trial = LiveTrial(
+                store, "resnet_convlstm-0000abcd", "d", epochs=3, best=0.5, settings={"lr": 0.1}
+            )
+            trial.epoch()
+            opened.wait_for("resnet_convlstm", ".who", timeout_s=20)
+            trial.close()
+        assert not opened.has_sideways_scroll()
+        assert opened.complaints() == {}

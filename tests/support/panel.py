@@ -1,0 +1,91 @@
+"""The app as a user starts it, and a tab that remembers what a page asked for and complained about."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextlib.contextmanager
+def panel_serve(log: Path, *arguments: str, **environment: str) -> Iterator[str]:
+    """`panel serve results_app.py` on a free port; the address of the app."""
+    port = free_port()
+    command = [sys.executable, "-m", "panel", "serve", "results_app.py", "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--address", "127.0.0.1", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 90
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2).close()
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(log.read_text())
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/results_app"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Tab:
+    """One page in the browser, with all that it asked for and complained about."""
+
+    def __init__(self, page, address: str) -> None:
+        self.page, self.address = page, address
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        self.dialogs: list[str] = []
+        host = address.split("/")[2]
+        page.on("request", lambda request: self._asked(request.url, host))
+        page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+
+    def _asked(self, url: str, host: str) -> None:
+        if not url.startswith(("data:", "blob:")) and url.split("/")[2] != host:
+            self.foreign.append(url)
+
+    def open(self, query: str = "") -> None:
+        """Go there and wait until the page's own parts stand."""
+        self.page.goto(self.address + query)
+        self.page.wait_for_selector("nav .page", timeout=60_000)
+
+    def see(self, selector: str, timeout_s: float = 40):
+        """The element, once it is visible."""
+        self.page.wait_for_selector(selector, timeout=1000 * timeout_s)
+        return self.page.locator(selector)
+
+    def wait_for(self, text: str, selector: str = "body", timeout_s: float = 40) -> None:
+        """Until a visible element of this kind holds the text (shadow roots are looked into)."""
+        found = self.page.locator(selector).filter(has_text=text).first
+        found.wait_for(timeout=1000 * timeout_s)
+
+    def has_sideways_scroll(self) -> bool:
+        """Whether anything that holds the page can be scrolled sideways."""
+        return self.page.evaluate("""() => {
+            const main = document.querySelector('.bk-panel-models-esm-ReactComponent')
+              ?.shadowRoot?.querySelector('.main-content');
+            return [document.documentElement, main].some((e) => e && e.scrollWidth > e.clientWidth + 1);
+        }""")
+
+    def complaints(self) -> dict[str, list[str]]:
+        """What a quiet page has none of."""
+        found = {"foreign": self.foreign, "errors": self.errors, "dialogs": self.dialogs}
+        return {kind: texts for kind, texts in found.items() if texts}
