@@ -142,7 +142,7 @@ def thin(points: list[Any]) -> list[Any]:
 
 def peak_memory() -> int:
     """Most bytes that this process has held: on the GPU where there is one, else resident."""
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch has no type there
         return int(torch.cuda.max_memory_allocated())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes but on macOS

@@ -171,10 +171,12 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _rng_state() -> dict[str, Any]:
+    # asked only where CUDA is in use: a question would make a context on every GPU of the machine
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no type
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # see seed_everything
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if on_gpu else [],
         # JSON text: weights_only refuses numpy arrays, and Python's state is a tuple of tuples
         "numpy": json.dumps([kind, [int(key) for key in keys], *rest]),
         "python": json.dumps(random.getstate()),
