@@ -34,7 +34,7 @@ def test_kill_9_once_an_epoch_is_said_to_be_saved_loses_neither_it_nor_a_bit(
 ):
     stormy, calm = str(tmp_path / "stormy"), str(tmp_path / "calm")
     argv = [sys.executable, "-W", "error", "-c", CHILD, stormy, *made]
-    killed = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    killed = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     config = trial_config(**SMALL)
     results = []
