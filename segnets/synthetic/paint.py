@@ -20,7 +20,6 @@ from segnets.synthetic.textures import atlas
 SAMPLES = 3  # a pixel has 3 x 3; odd, so that one lies in its middle
 NEAR_M = 0.35
 _CROWN_NEAR_M = 1.2
-_BILINEAR = Image.Resampling.BILINEAR
 _FAR_OUT = 60_000.0  # samples; keeps PIL's integers in range
 Flags = NDArray[np.bool_]
 
@@ -124,7 +123,10 @@ def paint(
     low = np.minimum.reduceat(screen, starts, axis=0)
     high = np.maximum.reduceat(screen, starts, axis=0)
     outside = (high < 0).any(axis=1) | (low > [view.width, view.height]).any(axis=1)
-    seen &= ~(whole & outside)
+    # What is thinner than a sample would still be painted one sample thick: far plates, far bars.
+    extent = (high - low) * SAMPLES
+    speck = (extent.max(axis=1) < 1.0) | (extent.min(axis=1) < 0.25)
+    seen &= ~(whole & (outside | speck))
     depth = np.add.reduceat(local[:, 2], starts) / faces.counts
     sequence = np.lexsort((-depth, faces.ranks, places))
     sequence = sequence[seen[sequence]]
@@ -171,8 +173,8 @@ def _paint_crown(image: Image.Image, placed: PlacedCrown, number: int) -> None:
     if placed.crown.mirrored:
         u0, u1 = shape.width - u0, shape.width - u1
     box = (u0, (y0 - top) * step_v, u1, (y1 - top) * step_v)
-    mask = shape.transform((x1 - x0, y1 - y0), Image.Transform.EXTENT, box, _BILINEAR)
-    image.paste(number, (x0, y0, x1, y1), mask.convert("1", dither=Image.Dither.NONE))
+    mask = shape.transform((x1 - x0, y1 - y0), Image.Transform.EXTENT, box)
+    image.paste(number, (x0, y0, x1, y1), mask)
 
 
 def clip_near(points: Array) -> Array:

@@ -110,7 +110,7 @@ class Renderer:
         matrix[edge_on] = project @ np.diag([1.0, 1.0, 30.0])
         planes = np.linalg.inv(matrix)
         textures = [names[f"crown{crown.number}"] for crown in crowns]
-        texture = np.concatenate([[names["plain"]], faces.textures, textures]).astype(np.int32)
+        texture = np.concatenate([[names["plain"]], faces.textures, textures]).astype(np.intp)
         u_m, v_m = np.linalg.norm(frames[:, 1], axis=1), np.linalg.norm(frames[:, 2], axis=1)
         depths = [one.depth for one in placed]
         plane_m = np.concatenate([[50.0], np.maximum(np.abs(away), 0.05), depths])

@@ -23,10 +23,10 @@ class Atlas:
     """All textures in one array of 32-bit texels, with the place of each level of each texture."""
 
     texels: NDArray[np.uint32]  # (N,)
-    bases: NDArray[np.int32]  # (textures * MAX_LEVELS,) first texel of a level
-    log_sizes: NDArray[np.int32]  # (textures,) log2 of the side at level 0
+    bases: NDArray[np.intp]  # (textures * MAX_LEVELS,) first texel of a level
+    log_sizes: NDArray[np.intp]  # (textures,) log2 of the side at level 0
     ids: dict[str, int]
-    cutouts: tuple[Image.Image, ...]  # tree crowns (side, side): inside above 127
+    cutouts: tuple[Image.Image, ...]  # tree crowns, mode 1
 
     def __getitem__(self, name: str) -> int:
         return self.ids[name]
@@ -50,10 +50,12 @@ def atlas() -> Atlas:
     cutouts: list[Image.Image] = []
     for number in range(patterns.NUM_CROWNS):
         tiles[f"crown{number}"], silhouette = patterns.crown(number)
-        cutouts.append(Image.fromarray(silhouette))
+        # Fine enough for the nearest texel: smooth look-ups cost 26 ms a frame.
+        large = Image.fromarray(silhouette).resize((1024, 1024), Image.Resampling.BICUBIC)
+        cutouts.append(large.convert("1", dither=Image.Dither.NONE))
     chunks: list[NDArray[np.uint32]] = []
-    bases = np.zeros((len(tiles), MAX_LEVELS), np.int32)
-    log_sizes = np.zeros(len(tiles), np.int32)
+    bases = np.zeros((len(tiles), MAX_LEVELS), np.intp)
+    log_sizes = np.zeros(len(tiles), np.intp)
     total = 0
     for row, tile in enumerate(tiles.values()):
         log_sizes[row] = int(np.log2(tile.shape[0]))
