@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ended
-
+from support.commands import ended
 
 PARENT = """
 import os, subprocess, sys

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, SIZE
 from PIL import Image
+from support.commands import QUICK, SIZE
 
 WITH_SERVER = pytest.param("server", marks=pytest.mark.slow)
 
