@@ -71,6 +71,14 @@ class Heat(Part):
     _esm = esm("heat")
 
 
+class Axes(Part):
+    """Parallel axes {title, ticks} and lines {name, color, shares}."""
+
+    axes = param.List(default=[])
+    lines = param.List(default=[])
+    _esm = esm("axes")
+
+
 class Notice(Part):
     """One sentence, with a heading and a command where they help; nothing is shown without text."""
 

@@ -200,8 +200,8 @@ TABLE = f"""
 .pill.running {{ background: var(--sg-soft); color: var(--sg-accent); }}
 .pill.failed, .pill.diverged {{ background: var(--sg-bad-soft); color: var(--sg-bad); }}
 .pill.silent, .pill.stopped, .pill.again {{ background: var(--sg-warn-soft); color: var(--sg-warn); }}
-.state {{ display: flex; align-items: center; gap: 7px; min-width: 0; }}
-.state .way {{ width: 30px; height: 7px; flex: none; border-radius: 4px; background: var(--sg-track);
+.state {{ display: flex; align-items: center; gap: 6px; min-width: 0; }}
+.state .way {{ width: 26px; height: 7px; flex: none; border-radius: 4px; background: var(--sg-track);
   overflow: hidden; }}
 .state .way u {{ display: block; height: 100%; background: var(--sg-accent); }}
 .state .why {{ color: var(--sg-bad); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}

@@ -11,6 +11,7 @@ from typing import Any
 
 import panel as pn
 from bokeh.models import (
+    BasicTicker,
     ColumnDataSource,
     CrosshairTool,
     HoverTool,
@@ -25,6 +26,7 @@ from segnets.app.records import class_values, number
 from segnets.app.state import AXES, METRICS, MOST_TICKED, Session
 from segnets.labels import CLASS_NAMES
 
+SHORT_EPOCHS = 20
 Point = tuple[float, float]
 _LABELS = {"miou": "val mIoU", "loss": "loss", "class": "per class", "lr": "lr"}
 _GREY = "#8b97aa"  # readable on light and on dark
@@ -47,7 +49,7 @@ class Curves:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._axis = "epoch"
-        self._smoothing = 0.4
+        self._smoothing: float | None = None  # until somebody moves the slider
         self._class = CLASS_NAMES[0]
         self._shown: list[tuple[str, str, str, list[dict[str, Any]]]] = []
         self._kind: tuple[Any, ...] = ()
@@ -76,7 +78,7 @@ class Curves:
     def show(self, trials: Sequence[tuple[str, str, str, list[dict[str, Any]]]]) -> None:
         """Show (id, name, colour, epochs rows) of each ticked trial."""
         self._shown = list(trials)
-        kind = (self.session.view.metric, self._axis, self._smoothing, self._class)
+        kind = (self.session.view.metric, self._axis, self._weight(), self._class)
         again, self._kind = kind != self._kind, kind
         held = {slot.trial: slot for slot in self.slots if slot.trial}
         wanted = {trial for trial, *_ in trials}
@@ -90,11 +92,16 @@ class Curves:
             slot.trial = trial
             self._fill(slot, name, color, rows, fresh=fresh)
         if again:
+            self.figure.xaxis.ticker = BasicTicker(min_interval=0 if self._axis == "time" else 1)
             self.figure.yaxis.formatter = NumeralTickFormatter(
                 format="0.[00000]" if self.session.view.metric == "lr" else "0.[00]"
             )
         self._fit()
         self._draw_bars()
+
+    def grow(self, *, tall: bool) -> None:
+        """Fill the card beside two others, or stand alone."""
+        self.figure.height = 440 if tall else 300
 
     def _figure(self) -> Any:
         plot = figure(
@@ -146,7 +153,7 @@ class Curves:
         strong, pale = series(
             rows, self.session.view.metric, self._axis, CLASS_NAMES.index(self._class)
         )
-        mean = smoothed(strong, self._smoothing)
+        mean = smoothed(strong, self._weight())
         pale = pale if pale is not None else strong
         for source, points, named in ((slot.raw, pale, False), (slot.smooth, mean, True)):
             columns: dict[str, list[Any]] = {
@@ -181,13 +188,20 @@ class Curves:
             low = min(low, 0.0)
         air = (high - low or 1.0) * 0.06
         first, last = min(xs), max(xs)
-        wide = (last - first or 1.0) * 0.03
+        wide = (last - first) * 0.03 or 0.5
         for span, start, end in (
             (self.figure.x_range, first - wide, last + wide),
             (self.figure.y_range, low - (air if low else 0.0), high + air),
         ):
             if (span.start, span.end) != (start, end):
                 span.update(start=start, end=end, reset_start=start, reset_end=end)
+
+    def _weight(self) -> float:
+        """A short curve says most as it is; a long one is smoothed until somebody chooses."""
+        if self._smoothing is not None:
+            return self._smoothing
+        longest = max((len(rows) for *_, rows in self._shown), default=0)
+        return 0.4 if longest > 2 * SHORT_EPOCHS else 0.0
 
     def _on_bar(self, data: dict[str, Any]) -> None:
         key, value = data.get("key"), data.get("value")
@@ -222,7 +236,7 @@ class Curves:
                 "min": 0,
                 "max": 0.95,
                 "step": 0.05,
-                "value": self._smoothing,
+                "value": self._weight(),
             },
             {
                 "type": "segments",

@@ -78,9 +78,7 @@ def _time_helps(trials: Sequence[Trial]) -> Figure:
     ]
     single = [t for t in trials if t.miou is not None and t.settings.get("temporal") == "none"]
     if not with_past or not single:
-        return _figure(
-            "Time helps?", "–", ("needs a trial with temporal none beside the others", "")
-        )
+        return _figure("Time helps?", "–", ("no single-frame trial beside", ""))
     best = max(with_past, key=lambda t: t.miou or 0.0)
     gain = (best.miou or 0.0) - max(t.miou or 0.0 for t in single)
     name = str(best.settings.get("temporal"))[:20]

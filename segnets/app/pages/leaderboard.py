@@ -12,8 +12,9 @@ import panel as pn
 
 from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
+from segnets.app.pages.matters import parallel_axes
 from segnets.app.pages.table import TrialTable
-from segnets.app.parts import Bar, Figures, Heat, Notice
+from segnets.app.parts import Axes, Bar, Figures, Heat, Notice
 from segnets.app.records import Trial, class_values
 from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View
 from segnets.app.theme import CARD, TRIAL_COLORS, css
@@ -50,10 +51,25 @@ class Leaderboard:
         )
         self.heat_bar = Bar()
         self.table_bar = Bar(on_message=self._on_bar)
+        self.axes = Axes()
+        matters_bar = Bar(
+            items=[
+                {"type": "title", "text": "What matters", "level": 2},
+                {"type": "note", "text": "settings beside scores, a line a trial"},
+            ]
+        )
+        self.matters = pn.Column(
+            matters_bar, self.axes, stylesheets=[CARD], margin=0, visible=False
+        )
         cards = pn.Column(
             self.figures,
             pn.Column(
-                pn.Column(self.table_bar, self.table.view, stylesheets=[CARD], margin=0),
+                pn.Column(
+                    pn.Column(self.table_bar, self.table.view, stylesheets=[CARD], margin=0),
+                    self.matters,
+                    stylesheets=[css("pile")],
+                    margin=0,
+                ),
                 pn.Column(*self.curves.views, stylesheets=[CARD], margin=0),
                 stylesheets=[css("columns")],
                 margin=(12, 0),
@@ -89,6 +105,10 @@ class Leaderboard:
         self._color()
         shown = self._filtered(trials)
         self.table.show(shown, self._colors)
+        axes, lines = parallel_axes(shown, self._colors)
+        self.axes.param.update(axes=axes, lines=lines)
+        self.matters.visible = bool(axes)
+        self.curves.grow(tall=bool(axes) and not self.session.narrow)
         self._draw_table_bar(len(shown), len(trials))
         self._ask_curves()
         self._draw_curves()

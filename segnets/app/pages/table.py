@@ -112,7 +112,7 @@ class TrialTable:
         names = [f"s{position}" for position in range(len(settings))]
         narrow = self.session.narrow
         columns = ["line"] if narrow else [*_FIXED[1:3], *names, *_FIXED[3:]]
-        short = [_short(setting) for setting in settings]
+        short = [short_setting(setting) for setting in settings]
         titles = {**_TITLES, **dict(zip(names, short, strict=True))}
         templates = {**_FORMATTERS, **dict.fromkeys(names, _TEXT)}
         hidden = [name for name in frame.columns if name not in columns]
@@ -241,7 +241,9 @@ def trial_frame(
             "progress": min(trial.epoch / trial.epochs, 1.0) if trial.epochs else 0.0,
             "epochs": f"{trial.epoch} / {trial.epochs}",
             "why": trial.error,
-            "changed": " · ".join(f"{_short(name)} {_written(value)}" for name, value in changed),
+            "changed": " · ".join(
+                f"{short_setting(name)} {written(value)}" for name, value in changed
+            ),
         }
         for position, (_, value) in enumerate(changed):
             row[f"s{position}"] = _cell(value)
@@ -250,18 +252,20 @@ def trial_frame(
     return pd.DataFrame(rows, columns=columns, index=[trial.id for trial in trials])
 
 
-def _short(setting: str) -> str:
+def short_setting(setting: str) -> str:
+    """A setting's name without its group, shortened where a word says as much."""
     return _SHORT.get(setting, setting.rpartition(".")[2])
 
 
 def _cell(value: Any) -> Any:
     # numbers stay numbers, so that a column of them sorts as one; None and texts are texts
     return (
-        value if isinstance(value, int | float) and not isinstance(value, bool) else _written(value)
+        value if isinstance(value, int | float) and not isinstance(value, bool) else written(value)
     )
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A setting's value as people type it."""
     if value is None:
         return "–"
     if isinstance(value, bool):
