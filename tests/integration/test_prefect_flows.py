@@ -1,0 +1,288 @@
+"""The same commands as flow runs, and grids through workers, on a real Prefect server."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.commands import QUICK, ROOT, ended
+
+from segnets.store.log import read_head
+from segnets.store.open import open_store
+
+ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def ask(server, path, **body):
+    """POST to the server's API."""
+    request = urllib.request.Request(
+        f"{server.url}/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.loads(reply.read())
+
+
+def newest_run(server, flow):
+    runs = ask(
+        server,
+        "flow_runs/filter",
+        flows={"name": {"any_": [flow]}},
+        sort="START_TIME_DESC",
+        limit=1,
+    )
+    return runs[0]
+
+
+def lines_of(server, run, count=1, timeout_s=20):
+    """The log lines of a run; they come in batches, so this waits for some."""
+    until = time.monotonic() + timeout_s
+    while True:
+        logs = ask(server, "logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, limit=200)
+        said = [line["message"] for line in logs]
+        if len(said) >= count or time.monotonic() > until:
+            return said
+        time.sleep(0.2)
+
+
+def test_a_command_is_a_flow_run_and_its_lines_arrive(world, prefect_server):
+    done = world.run("standin_flow", "--data", "noise", **prefect_server.env)
+    assert done.code == 0, done.err
+    assert done.json["out"] == "noise"
+    assert prefect_server.url in done.err
+    run = newest_run(prefect_server, "standin")
+    assert run["state"]["type"] == "COMPLETED"
+    assert run["parameters"]["config"]["data"] == "noise"
+    assert "working" in lines_of(prefect_server, run, count=3)
+
+
+def test_a_fault_ends_a_run_as_failed_with_its_number_and_sentence(world, prefect_server):
+    done = world.run("standin_flow", "--data", "data", **prefect_server.env)
+    assert done.code == 3
+    sentence = done.one_sentence("label image is missing")
+    run = newest_run(prefect_server, "standin")
+    assert (run["state"]["type"], run["state"]["message"]) == ("FAILED", f"exit 3: {sentence}")
+    assert not any("Traceback" in line for line in lines_of(prefect_server, run, count=3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["wait", "sleep"])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_as_crashed_and_the_command_as_stopped(
+    world, prefect_server, how, signum, code
+):
+    process = world.popen("standin_flow", "--data", how, **prefect_server.env)
+    for line in process.stderr:
+        if line.startswith("working"):
+            break
+    process.send_signal(signum)
+    done = ended(process)
+    assert done.code == code
+    assert "Traceback" not in done.err
+    assert newest_run(prefect_server, "standin")["state"]["type"] == "CRASHED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["store", "taken", "diverged", "trials"])
+def test_every_fault_keeps_its_code_as_a_flow_run(world, prefect_server, how):
+    plain = world.run("standin_flow", "--data", how)
+    run = world.run("standin_flow", "--data", how, **prefect_server.env)
+    assert run.code == plain.code
+    assert run.one_sentence() == plain.one_sentence()
+
+
+@pytest.fixture(scope="module")
+def workers(prefect_server, made, tmp_path_factory):
+    """A pool with both queues, the five deployments, and a worker for each queue; the logs' folder."""
+    folder = tmp_path_factory.mktemp("workers")
+    env = {**made.env, **prefect_server.env}
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    for words in (
+        ["work-pool", "create", "segnets", "--type", "process"],
+        ["work-queue", "create", "default", "-p", "segnets"],
+        ["work-queue", "create", "gpu", "-p", "segnets"],
+        ["deploy", "--all"],
+    ):
+        made_it = subprocess.run(
+            [*prefect, *words], env=env, cwd=ROOT, capture_output=True, text=True
+        )
+        assert made_it.returncode == 0 or words[1] == "create", made_it.stdout + made_it.stderr
+    env |= {
+        "SEGNETS_HOME": str(ROOT),
+        "SEGNETS_STORE": str(made.store),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    started = []
+    with contextlib.ExitStack() as logs:
+        for queue in ("default", "gpu"):
+            log = logs.enter_context((folder / f"{queue}.log").open("w"))
+            words = ["worker", "start", "-p", "segnets", "-q", queue, "--limit", "2"]
+            started.append(
+                subprocess.Popen(
+                    [*prefect, *words],
+                    env=env,
+                    cwd=folder,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+        yield folder
+        for worker in started:
+            os.killpg(worker.pid, signal.SIGTERM)
+        for worker in started:
+            worker.wait(60)
+
+
+def start(server, deployment, config):
+    """A flow run of a deployment, started as anybody may: by the API."""
+    request = urllib.request.Request(f"{server.url}/deployments/name/{deployment}/{deployment}")
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        found = json.loads(reply.read())
+    return ask(server, f"deployments/{found['id']}/create_flow_run", parameters={"config": config})
+
+
+def read(server, run):
+    with urllib.request.urlopen(f"{server.url}/flow_runs/{run['id']}", timeout=30) as reply:
+        return json.loads(reply.read())
+
+
+def wait_for_end(server, run, timeout_s=240):
+    until = time.monotonic() + timeout_s
+    while (now := read(server, run))["state"]["type"] not in ENDS:
+        assert time.monotonic() < until, now["state"]
+        time.sleep(0.5)
+    return now["state"]
+
+
+def trials_of(server, trial):
+    return ask(server, "flow_runs/filter", flow_runs={"tags": {"all_": [f"trial:{trial}"]}})
+
+
+def grid_config(facts, **settings):
+    trial = {
+        "dataset": facts["dataset"]["dataset"],
+        "epochs": 2,
+        "threads": 1,
+        "precision": "fp32",
+        **settings,
+    }
+    return {"trial": trial, "grid": ["lr=0.003"]}
+
+
+def wait_for(question, timeout_s=120):
+    until = time.monotonic() + timeout_s
+    while not (answer := question()):
+        assert time.monotonic() < until
+        time.sleep(0.3)
+    return answer
+
+
+def process_of(run_id):
+    """The pid of the process that works on a flow run: its environment names it."""
+    wanted = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                return int(folder.name)
+    return None
+
+
+@pytest.mark.slow
+def test_a_grid_through_workers_trains_what_is_missing_and_nothing_twice(
+    workers, prefect_server, facts, made
+):
+    config = grid_config(facts, seed=3)
+    for expected in (1, 1):  # the second run finds the trial complete
+        run = start(prefect_server, "train-grid", config)
+        state = wait_for_end(prefect_server, run)
+        assert state["type"] == "COMPLETED", state
+        flags = [*QUICK, "--dataset", facts["dataset"]["dataset"], "--seed", "3"]
+        trial = made.run("train", *flags, "--lr", "0.003").json
+        assert trial["reused"] is True
+        assert len(trials_of(prefect_server, trial["trial"])) == expected
+
+
+@pytest.mark.slow
+def test_a_killed_trial_is_launched_again_as_another_run(workers, prefect_server, facts, made):
+    run = start(prefect_server, "train-grid", grid_config(facts, seed=4, epochs=8))
+    child = wait_for(lambda: children_of(prefect_server, run))[0]
+    wait_for(lambda: any("epoch 1 of 8 saved" in line for line in lines_of(prefect_server, child)))
+    os.kill(process_of(child["id"]), signal.SIGKILL)
+    state = wait_for_end(prefect_server, run)
+    assert state["type"] == "COMPLETED", state
+    (tag,) = [tag for tag in child["tags"] if tag.startswith("trial:")]
+    runs = trials_of(prefect_server, tag.removeprefix("trial:"))
+    launches = {tag for one in runs for tag in one["tags"] if tag.startswith("launch:")}
+    assert launches == {"launch:1", "launch:2"}
+    again = next(one for one in runs if "launch:2" in one["tags"])
+    said = lines_of(prefect_server, again, count=6)
+    assert any("goes on from the checkpoint" in line for line in said), said
+
+
+@pytest.mark.slow
+def test_a_cancelled_grid_cancels_its_trials_which_save(workers, prefect_server, facts, made):
+    run = start(prefect_server, "train-grid", grid_config(facts, seed=5, epochs=60))
+    child = wait_for(lambda: children_of(prefect_server, run))[0]
+    wait_for(lambda: any("epoch 1 of 60 saved" in line for line in lines_of(prefect_server, child)))
+    ask(prefect_server, f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
+    assert wait_for_end(prefect_server, child, 90)["type"] in {"CANCELLED", "CRASHED"}
+    assert wait_for_end(prefect_server, run, 90)["type"] in {"CANCELLED", "CRASHED"}
+    assert wait_for(lambda: process_of(child["id"]) is None)
+    (tag,) = [tag for tag in child["tags"] if tag.startswith("trial:")]
+    head = read_head(open_store(str(made.store), write=False), tag.removeprefix("trial:"))
+    assert head.event == "stopped"
+    assert head.epoch >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "part"),
+    [
+        ({"epocs": 3}, "epocs"),
+        ({"recipe": "student"}, "recipe"),
+        ({"epochs": 8.5}, "epochs"),
+        ({"lr": 5}, "lr"),
+        ({"model": "nosuch"}, "nosuch"),
+    ],
+)
+def test_a_form_that_is_wrong_is_refused_before_a_run_is_made(
+    workers, prefect_server, made, config, part
+):
+    words = ["deployment", "run", "train/train", "-p", f"config={json.dumps(config)}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", *words],
+        env={**made.env, **prefect_server.env},
+        cwd=made.root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1  # Prefect's own command and code
+    assert part in done.stdout + done.stderr
+    assert "Validation failed" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_bad_axis_in_a_form_fails_the_run_in_one_sentence(workers, prefect_server):
+    run = start(prefect_server, "train-grid", {"grid": ["lrr=3"]})
+    state = wait_for_end(prefect_server, run)
+    assert state["type"] == "FAILED"
+    assert "there is no such setting: --lrr" in state["message"]
+    assert not any("Traceback" in line for line in lines_of(prefect_server, run, count=3))
+
+
+def children_of(server, run):
+    """Running flow runs that a grid's run has started."""
+    subject = {
+        "parent_flow_run_id": {"any_": [run["id"]]},
+        "state": {"type": {"any_": ["RUNNING"]}},
+    }
+    return ask(server, "flow_runs/filter", flow_runs=subject)
