@@ -9,6 +9,7 @@ Every file is written under another name and renamed, so that whatever dies leav
 next call draws the clips whose files are not all there. The same settings give the same bytes.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segnets.errors import ConfigError, DatasetError
+from segnets.errors import ConfigError, DatasetError, OutOfSpace
 from segnets.labels import LABELS
 from segnets.signals import catch_stop
 from segnets.synthetic.render import Renderer
@@ -92,7 +93,8 @@ def write_streets(
 
     `past="unrelated"` shows another scene in all frames but the labelled one: a control in which
     time cannot help. Returns `root`. Raises ConfigError for a size that is not 2:1 or an unknown
-    split, DatasetError if the folder holds other streets, Stopped after a signal.
+    split, DatasetError if the folder holds other streets, OutOfSpace if the disk is full, Stopped
+    after a signal.
     """
     height, width = size
     if width != 2 * height or height < 32:
@@ -263,5 +265,8 @@ def _put(file: Path, data: bytes) -> None:
         temporary.replace(file)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise DatasetError(f"street scenes cannot be written ({error.strerror})", file,
-                           "Make room or choose another folder by $SEGNETS_DATA.") from error  # fmt: skip
+        next_step = "Make room or choose another folder by $SEGNETS_DATA."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise OutOfSpace("the disk is full or read-only", file, next_step) from error
+        what = f"street scenes cannot be written ({error.strerror})"
+        raise DatasetError(what, file, next_step) from error

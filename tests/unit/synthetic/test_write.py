@@ -1,14 +1,16 @@
 """The folder: its layout, its bytes, what a second call does."""
 
+import errno
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segnets.errors import ConfigError, DatasetError
+from segnets.errors import ConfigError, DatasetError, OutOfSpace
 from segnets.labels import KNOWN_LABEL_IDS, LABELS, TRAIN_ID_OF
 from segnets.synthetic.write import MARKER, split_scenes, streets_folder, write_streets
 
@@ -141,6 +143,16 @@ def test_other_settings_in_the_same_folder_are_refused(folder):
 def test_a_size_that_is_not_two_to_one_is_a_fault_of_the_settings(size, tmp_path):
     with pytest.raises(ConfigError, match="twice as wide as high"):
         write_streets(tmp_path, clips=CLIPS, size=size)
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutOfSpace, match=r"full or read-only: .*/streets.* Make room"):
+        write_streets(tmp_path / "streets", clips=CLIPS, size=SIZE)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
 def test_the_marker_names_what_was_drawn(folder):
