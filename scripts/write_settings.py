@@ -52,9 +52,11 @@ def rows(config_type: type, prefix: str = "") -> list[str]:
 def page() -> str:
     """The whole page."""
     parts = [
-        ("# Settings\n\nWritten by `python scripts/write_settings.py` from `segnets/config/`, where "
-        "flags, Prefect's form and ids come from too. *In the id*: another value is another dataset, "
-        "trial or run; the other settings cannot change the result.\n")
+        (
+            "# Settings\n\nWritten by `python scripts/write_settings.py` from `segnets/config/`, where "
+            "flags, Prefect's form and ids come from too. *In the id*: another value is another dataset, "
+            "trial or run; the other settings cannot change the result.\n"
+        )
     ]
     for flow, config_type in FLOWS.items():
         parts.append(f"\n## python flows/{flow}.py\n\n{config_type.__doc__}\n")
