@@ -7,7 +7,7 @@ export function render({model}) {
   const draw = () => {
     const width = root.clientWidth;
     if (!width || model.axes.length < 2) { root.replaceChildren(); return; }
-    const left = 64, right = 44;
+    const left = 64, right = 60;
     const at = (i) => left + i * (width - left - right) / (model.axes.length - 1);
     const up = (share) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
     const plot = svg("svg", {width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img"});

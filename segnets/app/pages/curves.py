@@ -32,6 +32,14 @@ _LABELS = {"miou": "val mIoU", "loss": "loss", "class": "per class", "lr": "lr"}
 _GREY = "#8b97aa"  # readable on light and on dark
 
 
+# Bokeh's tooltip is white in any theme and drops style elements, so each part brings its style.
+_TIP = """<div style="margin:-6px;padding:8px 12px;border-radius:6px;background:#fff;
+color:#151b26;font-size:12px;line-height:1.6">{}</div>"""
+_TIP_ROW = """<div style="display:flex;align-items:center;gap:7px;white-space:nowrap">
+<i style="width:10px;height:10px;border-radius:3px;background:{0}"></i>@n{1}
+<b style="margin-left:auto;padding-left:12px">@v{1}</b></div>"""
+
+
 @dataclass(slots=True)
 class Slot:
     """The lines of one ticked trial."""
@@ -57,15 +65,18 @@ class Curves:
         self.foot = Bar(on_message=self._on_bar)
         self.figure = self._figure()
         self.slots = [self._slot() for _ in range(MOST_TICKED)]
-        hover = HoverTool(
-            renderers=[slot.lines[1] for slot in self.slots],
-            tooltips=[("", "@name"), ("at", "@x{0.[0]}"), ("value", "@y{0.0000}")],
+        # one invisible line says at each x what all lines hold there: a tooltip a line would overlap
+        self.probe = ColumnDataSource({"x": [], "y": []})
+        seen = self.figure.line("x", "y", source=self.probe, line_alpha=0)
+        self.hover = HoverTool(
+            renderers=[seen],
             mode="vline",
             line_policy="nearest",
             point_policy="snap_to_data",
+            tooltips=_TIP.format(""),
         )
         self.figure.add_tools(
-            hover,
+            self.hover,
             CrosshairTool(overlay=Span(dimension="height", line_color=_GREY, line_dash="dashed")),
         )
         self.views = (
@@ -97,6 +108,7 @@ class Curves:
                 format="0.[00000]" if self.session.view.metric == "lr" else "0.[00]"
             )
         self._fit()
+        self._fill_probe()
         self._draw_bars()
 
     def grow(self, *, tall: bool) -> None:
@@ -170,6 +182,33 @@ class Curves:
             else:
                 source.data = columns
         slot.tip.data = {"x": [x for x, _ in mean[-1:]], "y": [y for _, y in mean[-1:]]}
+
+    def _fill_probe(self) -> None:
+        """What the tooltip says at each x; names go in as data, which Bokeh escapes."""
+        order = [trial for trial, *_ in self._shown]
+        used = sorted(
+            ((position, slot) for position, slot in enumerate(self.slots) if slot.trial),
+            key=lambda pair: order.index(pair[1].trial),
+        )
+        values = {
+            position: dict(zip(slot.smooth.data["x"], slot.smooth.data["y"], strict=True))
+            for position, slot in used
+        }
+        xs = sorted({x for points in values.values() for x in points})
+        columns: dict[str, list[Any]] = {
+            "x": xs,
+            "y": [max(points.get(x, -math.inf) for points in values.values()) for x in xs],
+            "at": [f"{x:.1f} min" if self._axis == "time" else f"{self._axis} {x:g}" for x in xs],
+        }
+        lines = ["<b>@at</b>"]
+        for position, slot in used:
+            columns[f"n{position}"] = [*slot.smooth.data["name"][:1]] * len(xs)
+            columns[f"v{position}"] = [_valued(values[position].get(x)) for x in xs]
+            lines.append(_TIP_ROW.format(slot.lines[1].glyph.line_color, position))  # our palette
+        tip = _TIP.format("".join(lines))
+        self.probe.data = columns
+        if self.hover.tooltips != tip:
+            self.hover.tooltips = tip
 
     def _fit(self) -> None:
         """Ranges with a little air; one range change a refresh, none where it stays."""
@@ -263,6 +302,10 @@ class Curves:
         if not self._shown:
             items.append({"type": "note", "text": "tick trials to see their curves"})
         self.foot.items = items
+
+
+def _valued(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}" if abs(value) >= 0.01 else f"{value:.2e}"
 
 
 def series(

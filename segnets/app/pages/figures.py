@@ -91,7 +91,7 @@ def _time_helps(trials: Sequence[Trial]) -> Figure:
 def _restarts(trials: Sequence[Trial]) -> Figure:
     restarts = sum(trial.restarts for trial in trials)
     if not restarts:
-        return _figure("Restarts", "0", ("nothing was interrupted", ""), tone="good")
+        return _figure("Restarts", "0", ("no trial was started again", ""), tone="good")
     again = sum(max(trial.restarts - trial.resumed, 0) for trial in trials)
     if again:
         text = f"{again} before a first checkpoint, the rest resumed"
