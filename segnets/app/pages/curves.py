@@ -21,13 +21,12 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from segnets.app.pages.series import series, smoothed, valued
 from segnets.app.parts import Bar
-from segnets.app.records import class_values, number
 from segnets.app.state import AXES, METRICS, MOST_TICKED, Session
 from segnets.labels import CLASS_NAMES
 
 SHORT_EPOCHS = 20
-Point = tuple[float, float]
 _LABELS = {"miou": "val mIoU", "loss": "loss", "class": "per class", "lr": "lr"}
 _GREY = "#8b97aa"  # readable on light and on dark
 
@@ -203,7 +202,7 @@ class Curves:
         lines = ["<b>@at</b>"]
         for position, slot in used:
             columns[f"n{position}"] = [*slot.smooth.data["name"][:1]] * len(xs)
-            columns[f"v{position}"] = [_valued(values[position].get(x)) for x in xs]
+            columns[f"v{position}"] = [valued(values[position].get(x)) for x in xs]
             lines.append(_TIP_ROW.format(slot.lines[1].glyph.line_color, position))  # our palette
         tip = _TIP.format("".join(lines))
         self.probe.data = columns
@@ -302,45 +301,3 @@ class Curves:
         if not self._shown:
             items.append({"type": "note", "text": "tick trials to see their curves"})
         self.foot.items = items
-
-
-def _valued(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}" if abs(value) >= 0.01 else f"{value:.2e}"
-
-
-def series(
-    rows: Sequence[dict[str, Any]], metric: str, axis: str, class_index: int
-) -> tuple[list[Point], list[Point] | None]:
-    """The strong line and, where it is another quantity, the pale one: (x, y), x rising."""
-    started = min((number(row.get("time")) or 0.0 for row in rows), default=0.0)
-
-    def points(split: str, name: str) -> list[Point]:
-        found: dict[float, float] = {}
-        for row in rows:
-            if row.get("split") != split:
-                continue
-            y = (
-                class_values(row.get("iou"))[class_index]
-                if name == "iou"
-                else number(row.get(name))
-            )
-            x = number(row.get("time" if axis == "time" else axis))
-            if x is not None and y is not None:
-                found[(x - started) / 60 if axis == "time" else x] = y
-        return sorted(found.items())
-
-    if metric == "loss":
-        return points("val", "loss"), points("train", "loss")
-    if metric == "lr":
-        return points("train", "lr"), None
-    return points("val", "iou" if metric == "class" else "miou"), None
-
-
-def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
-    """Exponential mean with the start corrected, so that the first point is itself."""
-    mean, total, out = 0.0, 0.0, []
-    for x, y in points:
-        mean = weight * mean + (1 - weight) * y
-        total = weight * total + (1 - weight)
-        out.append((x, mean / total))
-    return out

@@ -1,17 +1,16 @@
 """Samples: where is a model wrong. Worst first, with the pictures that the evaluation kept."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import panel as pn
 
+from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
 from segnets.app.parts import Bar, Notice
 from segnets.app.read import Display, Samples
-from segnets.app.records import Evaluation, count, mapping, number, sequence, text
+from segnets.app.records import Evaluation, count, sequence
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.theme import css
 from segnets.app.viewer import Viewer
-from segnets.labels import NONE_INDEX, NUM_CLASSES
 
 MOST_WANTED = 32  # samples in one message of a browser; the list asks for what is in sight
 
@@ -254,55 +253,3 @@ class SamplesPage:
             "steps": len(offsets),
             **sample_facts(row),
         }
-
-
-def evaluation_label(evaluation: Evaluation) -> str:
-    """What people call it: model, first digits, split, mIoU."""
-    model, _, digits = evaluation.trial.rpartition("-")
-    name = f"{model} {digits[:4]}" if model else evaluation.id
-    score = "" if evaluation.miou is None else f" · {evaluation.miou:.3f}"
-    return f"{name} · {evaluation.split}{score} · {evaluation.samples} samples"
-
-
-def catalogue(table: Samples) -> list[dict[str, Any]]:
-    """One small row a sample, for the list and the bars."""
-    return [
-        {
-            "key": f"{split}/{name}",
-            "name": text(name),
-            "split": text(split),
-            "city": text(row.get("city")),
-            "miou": number(row.get("miou")),
-            "accuracy": number(row.get("pixel_accuracy")),
-        }
-        for (split, name), row in table.rows.items()
-    ]
-
-
-def sample_facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """IoU per class (None: neither in truth nor predicted), confusions as shares of labelled pixels."""
-    inter, union = _counts(row.get("inter")), _counts(row.get("union"))
-    iou = [i / u if u else None for i, u in zip(inter, union, strict=True)]
-    accuracy = number(row.get("pixel_accuracy"))
-    right = sum(inter)
-    # the table has no count of labelled pixels: it follows from those that are right
-    labelled = right / accuracy if accuracy else sum(union) - right
-    confusions = []
-    for entry in sequence(row.get("confusions")):
-        fields = mapping(entry)
-        truth, predicted = count(fields.get("truth")), count(fields.get("predicted"))
-        pixels = count(fields.get("pixels"))
-        if truth < NUM_CLASSES and predicted <= NONE_INDEX and pixels and labelled:
-            confusions.append({"truth": truth, "predicted": predicted, "share": pixels / labelled})
-    return {
-        "iou": iou,
-        "confusions": confusions,
-        "labelled": any(union),
-        "miou": number(row.get("miou")),
-        "accuracy": accuracy,
-    }
-
-
-def _counts(value: object) -> Sequence[int]:
-    found = [count(part) for part in sequence(value)]
-    return found if len(found) == NUM_CLASSES else [0] * NUM_CLASSES

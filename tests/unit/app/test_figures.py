@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from segnets.app.pages.curves import series, smoothed
 from segnets.app.pages.figures import duration, grid_figures
-from segnets.app.pages.samples import sample_facts
+from segnets.app.pages.samplerows import sample_facts
+from segnets.app.pages.series import series, smoothed
 from segnets.app.pages.table import changed_settings, spark_path, trial_frame
 from segnets.app.records import Score, Trial
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from support.results_store import LiveTrial, names, reader_of, scene, write_store
 
-from segnets.app.read import Cache, Reader, ReadOnlyStore
+from segnets.app.cache import Cache
+from segnets.app.read import Reader, ReadOnlyStore
 from segnets.errors import Unavailable
 from segnets.store.open import open_store
 
