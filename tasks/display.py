@@ -1,6 +1,7 @@
 """What people see while a flow runs: a live line on a terminal, plain lines elsewhere, Prefect artifacts."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -111,14 +112,15 @@ def report_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) 
         create_table_artifact(table=flat, key=key, description=description)
 
 
-def report_text(key: str, markdown: str) -> None:
-    """A markdown artifact of the flow run; nothing outside one."""
-    if not in_flow_run():
+def report_link() -> None:
+    """A link artifact to the results app, where $SEGNETS_APP_URL names one; nothing outside a run."""
+    url = os.environ.get("SEGNETS_APP_URL")
+    if url is None or not in_flow_run():
         return
-    with unimportant(key):
-        from prefect.artifacts import create_markdown_artifact
+    with unimportant("results-app"):
+        from prefect.artifacts import create_link_artifact
 
-        create_markdown_artifact(markdown=markdown, key=key)
+        create_link_artifact(link=url, key="results-app", description="Curves and masks")
 
 
 @contextmanager

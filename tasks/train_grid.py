@@ -12,7 +12,7 @@ from segnets.errors import TrialsFailed
 from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
-from tasks.display import TrialLines, report_table
+from tasks.display import TrialLines, report_link, report_table
 from tasks.launch import Failure, Launched, launch_all
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for
 from tasks.processes import Processes
@@ -112,10 +112,11 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
         leaderboard=rows,
     )
     for row in rows:
-        logger.info(
-            "%s  %s  val_miou %s  %s", row["trial"], row["status"], row["val_miou"], row["settings"]
-        )
+        score = "-" if row["val_miou"] is None else f"{row['val_miou']:.4f}"
+        settings = ", ".join(f"{name} {value}" for name, value in row["settings"].items())
+        logger.info("%s  val_miou %s  %s  (%s)", row["trial"], score, row["status"], settings)
     report_table("leaderboard", rows, f"Trials of {result.grid}")
+    report_link()
     if launched.failed:
         codes = {one.exit_code for one in launched.failed}
         error = TrialsFailed(
