@@ -154,14 +154,27 @@ class _Night:
     def work(self, jobs: Sequence[FrameJob], stop: StopRequest) -> None:
         """All parts; Stopped after the part of frames done so far is put."""
         left = list(jobs)
+        lost = self._lost(left)
         while left:
             items = self.bag.items()  # again before each part: another night may be at work
-            done = done_frames(items)
+            done = done_frames(items) - lost
             todo = [job for job in left if frame_key(job) not in done]
             self.reused += len(left) - len(todo)
             number = sum(item.startswith("part-") for item in items)
             left = todo[PART_FRAMES:]
             self._work_part(Part(number), todo[:PART_FRAMES], stop)
+
+    def _lost(self, jobs: Sequence[FrameJob]) -> set[str]:
+        """Frames that a part has recorded but whose masks somebody has removed since."""
+        done = done_frames(self.bag.items())
+        recorded = [job for job in jobs if frame_key(job) in done]
+        if not recorded:
+            return set()
+        there = {found.key for found in self.sink.list()}
+        lost = {frame_key(job) for job in recorded if not there.issuperset(_places(job).values())}
+        if lost:
+            logger.warning("masks of %d frames are gone and written again", len(lost))
+        return lost
 
     def _work_part(self, part: Part, jobs: Iterable[FrameJob], stop: StopRequest) -> None:
         try:

@@ -113,6 +113,10 @@ class Sink:
         except NotFound:
             return None
 
+    def list(self, prefix: str = "") -> list[Listed]:
+        """All files below, sorted by key."""
+        return self._store.list(prefix)
+
     def put(self, key: str, data: bytes) -> None:
         """Write a file whole or not at all, also over an older one."""
         self._store.put(key, data)

@@ -127,6 +127,17 @@ def test_a_second_night_does_only_what_is_new(nights):
     assert len(done_frames(nights.items())) == 12
 
 
+def test_masks_that_somebody_removed_are_written_again_and_no_others(nights):
+    nights.run()
+    masks = {path: path.read_bytes() for path in nights.out.rglob("*.png")}
+    gone = next(path for path in masks if path.name.endswith("_overlay.png"))
+    gone.unlink()
+    again = nights.run()
+    assert (again.written, again.reused) == (1, 5)
+    assert {path: path.read_bytes() for path in nights.out.rglob("*.png")} == masks
+    assert nights.run().written == 0
+
+
 def test_the_table_of_a_night_and_its_parts_point_at_what_was_written(nights):
     result = nights.run()
     rows = from_parquet(nights.file(result.night, "frames.parquet")).to_pylist()
