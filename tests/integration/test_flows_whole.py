@@ -179,3 +179,29 @@ def is_alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+@pytest.mark.slow
+@pytest.mark.s3
+@pytest.mark.parametrize("server", ["s3_server", "conditional_s3_server"])
+def test_the_whole_path_on_object_storage_has_the_bits_of_the_folder(
+    world, made, facts, request, server
+):
+    s3 = request.getfixturevalue(server)
+    env = {**s3.env, "SEGNETS_STORE": f"s3://{s3.bucket}/whole"}
+    dataset = world.run("preprocess", *SMALL, **env)
+    assert dataset.code == 0, dataset.err
+    assert dataset.json["dataset"] == facts["dataset"]["dataset"]
+    flags = ["--dataset", dataset.json["dataset"], *QUICK, "--lr", "0.003"]
+    trial = world.run("train", *flags, **env)
+    assert trial.code == 0, trial.err
+    local = made.run("train", *flags).json
+    for digest in ("weights_sha256", "state_sha256"):
+        assert trial.json[digest] == local[digest]
+    masks = f"s3://{s3.bucket}/masks"
+    done = world.run("predict", "--split", "val", "--out", masks, **env)
+    assert (done.code, done.json["written"]) == (0, 2), done.err
+    (streets,) = (world.root / "data").iterdir()
+    scored = world.run("evaluate", "--predictions", masks, "--data", str(streets), **env)
+    assert scored.code == 0, scored.err
+    assert scored.json["original"]["iou"] == world.run("evaluate", **env).json["original"]["iou"]
