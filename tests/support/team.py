@@ -92,6 +92,10 @@ class Team:
     def __init__(self) -> None:
         path = REPOSITORY / "deployments" / "compose.yaml"
         self.services = load(path, SECRETS)
+        # containers have a loopback address each, here they share one: the second worker moves over
+        second = self.services["worker-trials-cpu"]
+        second.environment["PREFECT_WORKER_WEBSERVER_PORT"] = "8081"
+        second.health[:] = [word.replace(":8080/", ":8081/") for word in second.health]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.begun = time.monotonic()
 
