@@ -5,8 +5,10 @@ parameters; what the user does comes back as one message to `on_message`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
+import panel as pn
 import param
 from panel.custom import JSComponent
 
@@ -29,8 +31,13 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
         )
 
     def _handle_msg(self, data: Any) -> None:
-        if self.on_message is not None and isinstance(data, dict):
+        if self.on_message is None or not isinstance(data, dict):
+            return
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
             self.on_message(data)
+        else:  # Panel may call us without the document's lock, which Bokeh's own models need
+            document.add_next_tick_callback(partial(self.on_message, data))
 
 
 class Shell(Part):

@@ -10,6 +10,7 @@ from typing import Any
 
 import panel as pn
 
+from segnets.app.pages.cost import Cost
 from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
 from segnets.app.pages.matters import parallel_axes
@@ -43,6 +44,7 @@ class Leaderboard:
         self.figures = Figures()
         self.table = TrialTable(session, self._tick)
         self.curves = Curves(session)
+        self.cost = Cost(session)
         self.heat = Heat(
             classes=[
                 {"name": name, "color": "rgb({},{},{})".format(*color)}
@@ -74,7 +76,12 @@ class Leaderboard:
                 stylesheets=[css("columns")],
                 margin=(12, 0),
             ),
-            pn.Column(self.heat_bar, self.heat, stylesheets=[CARD], margin=0),
+            pn.Column(
+                pn.Column(self.heat_bar, self.heat, stylesheets=[CARD], margin=0),
+                pn.Column(*self.cost.views, stylesheets=[CARD], margin=0),
+                stylesheets=[css("columns")],
+                margin=0,
+            ),
             stylesheets=[css("body")],
             margin=0,
         )
@@ -105,6 +112,7 @@ class Leaderboard:
         self._color()
         shown = self._filtered(trials)
         self.table.show(shown, self._colors)
+        self.cost.show(shown, self._colors)
         axes, lines = parallel_axes(shown, self._colors)
         self.axes.param.update(axes=axes, lines=lines)
         self.matters.visible = bool(axes)
