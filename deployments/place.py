@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from processes import Process, started_at
 
 LOOPBACK = "127.0.0.1"
 PORT = 4200
+BUSY_S = 60.0
 
 
 class Fault(Exception):
@@ -147,16 +150,26 @@ class Place:
         self.call("POST", f"/flow_runs/{run['id']}/set_state", {"state": new, "force": True})
 
     def call(self, method: str, path: str, content: object = None) -> Any:
-        """One request to the server's API; OSError if it is refused or not answered."""
+        """One request to the server's API; OSError if it is refused or not answered.
+
+        503 is asked again for BUSY_S: the server says it when SQLite's one writer was somebody else.
+        """
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(  # noqa: S310  # the URL is ours
             f"{self.api}{path}", body, {"Content-Type": "application/json"}, method=method
         )
         # no proxy: a proxy of the environment would be asked for 127.0.0.1
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            try:
+                with opener.open(request, timeout=90) as answer:  # a locked SQLite waits 60 s
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
 
 def say(text: str) -> None:
