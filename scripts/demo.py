@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = ("--scenes", "72", "--height", "112", "--width", "224")
-EPOCHS = "12"
+EPOCHS = "6"
 AXES = ("--grid", "lr=0.001,0.003", "--grid", "batch_size=2,4")
 
 
