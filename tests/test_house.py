@@ -86,3 +86,16 @@ def test_package_folders_hold_a_docstring_and_nothing_else():
 def test_no_file_of_the_house_names_a_package_host(path):
     text = (ROOT / path).read_text()
     assert not re.search(r"https?://|--index-url|--find-links|file:/", text)
+
+
+def test_the_figures_of_the_readme_are_those_of_the_kept_results():
+    """A figure is followed by <!-- FILE.json key key ... -->; it is that value, rounded as shown."""
+    readme = (ROOT / "README.md").read_text()
+    figures = re.findall(r"([\d.]*\d)\S* <!-- (\S+\.json) ([^>]+) -->", readme)
+    assert len(figures) >= 6
+    for shown, file, path in figures:
+        value = json.loads((ROOT / "benchmarks" / "RESULTS" / file).read_text())
+        for key in path.split("/"):
+            value = value[key.strip()]
+        digits = len(shown.partition(".")[2])
+        assert f"{value:.{digits}f}" == shown, (file, path)
