@@ -153,7 +153,8 @@ def test_a_hostile_store_runs_nothing_on_any_page(browser, tab, tmp_path):
             opened.open(f"?p=trials&grid={HOSTILE}&sel={HOSTILE}")
             opened.wait_for(HOSTILE, ".who")  # it is there, as text
             opened.page.locator(".tabulator-row").first.click()
-            opened.page.locator(".bk-Canvas").hover()
+            for chart in (opened.page.locator(".bk-Canvas").nth(i) for i in range(2)):
+                chart.hover()  # the curves, and score and cost: both have tooltips
             opened.page.locator("nav .page").nth(1).click()
             opened.wait_for(HOSTILE, ".stage .head")
             opened.page.mouse.move(600, 400)
