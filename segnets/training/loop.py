@@ -2,6 +2,7 @@
 
     read the head -> claim -> build from the seed -> put back the newest whole checkpoint
     each epoch: steps in the order of (seed, epoch) -> validate -> save in the background
+    in mid-epoch: save when the last save is long enough ago for what one costs (budget.py)
     a signal: the step ends, save, raise Stopped;  a fault: one last entry without new blobs
 
 Two rules hold everywhere. State is saved between steps only, never in the middle of one; and people are
@@ -210,6 +211,7 @@ class _Session:
             workers=config.workers,
             pin=self.device.type == "cuda",
         )
+        before = began
         with closing(batches):  # type: ignore[type-var]  # a generator, typed as an iterator
             for batch in batches:
                 self._one_step(batch, epoch)
@@ -217,6 +219,8 @@ class _Session:
                 if self.on_step is not None:
                     self.on_step(state.step, state.total_steps)
                 self.stop.raise_if_requested()
+                before, last = time.monotonic(), before
+                self.record.save_if_due(before - last)
         state.samples = len(self.clips)
         seconds = time.monotonic() - began
         self.train_clips_s = (state.totals.clips - first) / max(seconds, 1e-9)

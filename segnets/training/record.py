@@ -14,6 +14,7 @@ from segnets.config.train import TrainConfig
 from segnets.errors import Corrupt, NotFound, StoreError, TakenOver
 from segnets.store.log import TrialLog
 from segnets.store.retry import at_most
+from segnets.training.budget import SaveBudget
 from segnets.training.curves import Row, trial_view
 from segnets.training.outcome import reason_of, scores_of, sentence_of
 from segnets.training.state import TrainState, snapshot
@@ -46,6 +47,7 @@ class Record:
         self._env, self._next_keys, self._on_epoch = dict(env), next_keys, on_epoch
         self._began = time.monotonic()
         self._told_epoch = state.epoch
+        self._budget = SaveBudget(since=self._began)
 
     def save(self, event: str, check: Callable[[], None] | None = None) -> None:
         """Begin to save the state as it is, as `checkpoint`, `stopped` or `done`.
@@ -65,7 +67,19 @@ class Record:
                 lambda weights: self._view(status, rows, best, weights),
             )
         )
-        self._saver.seconds_blocking += time.monotonic() - began
+        now = time.monotonic()
+        self._saver.seconds_blocking += now - began
+        self._budget.saved(now, blocking=now - began)
+
+    def save_if_due(self, step_seconds: float) -> None:
+        """In mid-epoch: save where the last save is long enough ago for what one costs.
+
+        `step_seconds` is what the step before this call took. Never waits for a save in flight.
+        """
+        busy = self._saver.busy
+        self._budget.stepped(step_seconds, saving=busy)
+        if not busy and self._budget.due(time.monotonic()):
+            self.save("checkpoint")
 
     def finish(self, check: Callable[[], None] | None = None) -> None:
         """Wait until nothing is in flight, and tell what was committed."""
@@ -77,6 +91,7 @@ class Record:
         saved = self._saver.collect()
         if saved is None:
             return
+        self._budget.put(self._saver.seconds_background)
         if saved.epoch > self._told_epoch:
             self._told_epoch = saved.epoch
             self._tell_epoch(saved)

@@ -121,6 +121,12 @@ class Saver:
         self.live: tuple[Live, ...] = ()
         self.position = (0, 0)
         self.seconds_blocking = 0.0
+        self.seconds_background = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a save runs, or waits to be collected."""
+        return self._thread is not None
 
     def begin_at(self, epoch: int, step: int, best: dict[str, Any] | None) -> None:
         """Take over position and inventory of the checkpoint that was put back."""
@@ -180,10 +186,12 @@ class Saver:
         return next((ref.sha256 for ref in self._best_files if ref.name == WEIGHTS_FILE), None)
 
     def _work(self, save: Save) -> None:
+        began = time.monotonic()
         try:
             self._outcome = self._put_and_commit(save)
         except BaseException as error:  # noqa: BLE001  # raised again in the loop by collect
             self._outcome = error
+        self.seconds_background = time.monotonic() - began
 
     def _put_and_commit(self, save: Save) -> Saved:
         taken = save.taken

@@ -1,6 +1,7 @@
 import os
 import random
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from segnets.store.log import claim, read_head, read_history
 from segnets.store.open import open_store
 from segnets.store.tables import from_parquet
 from segnets.store.views import list_views, read_view
+from segnets.training import budget
 from segnets.training.curves import TIME_COLUMNS
 from segnets.training.loop import train
 
@@ -120,6 +122,32 @@ def test_a_run_stopped_by_signals_ends_with_the_bits_of_an_undisturbed_one(
         forget_the_seed()
     result, _ = run(config, dataset, stormy)
     assert result.resumed_from["step"] == last
+    assert digests(result) == digests(expected)
+    assert table_without_times(stormy, result.trial) == table_without_times(calm, result.trial)
+
+
+def test_a_death_in_mid_epoch_goes_on_from_the_save_in_mid_epoch(
+    trial_config, dataset, tmp_path, monkeypatch
+):
+    for name, value in (("AT_LEAST_S", 0.0), ("FIRST_S", 0.0), ("SHARE", 1e9)):
+        monkeypatch.setattr(budget, name, value)  # due after every step
+    config = trial_config()
+    calm, stormy = (open_store(str(tmp_path / name), write=True) for name in ("calm", "stormy"))
+    expected, _ = run(config, dataset, calm)
+    saved = [(entry.epoch, entry.step) for entry in read_history(calm, expected.trial)]
+    assert any(step % STEPS_AN_EPOCH for _, step in saved), saved
+
+    def die_when_saved(step, _):
+        if step == 2:
+            while read_head(stormy, expected.trial) is None:
+                time.sleep(0.01)
+            raise GeneratorExit  # no signal, no fault: the nearest to a death that a test outlives
+
+    with pytest.raises(GeneratorExit):
+        run(config, dataset, stormy, on_step=die_when_saved)
+    forget_the_seed()
+    result, _ = run(config, dataset, stormy)
+    assert result.resumed_from == {"epoch": 0, "step": 1}
     assert digests(result) == digests(expected)
     assert table_without_times(stormy, result.trial) == table_without_times(calm, result.trial)
 
