@@ -7,6 +7,7 @@ from pathlib import Path
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
 from segnets.errors import NotInStore
+from segnets.grid.plan import longer_or_shorter
 from segnets.store.bag import read_done
 from segnets.store.base import Store
 from segnets.store.log import read_head
@@ -66,6 +67,9 @@ def train_trial(config: TrainConfig) -> TrialResult:
     from segnets.training.loop import train
 
     trial = trial_id(config)
+    if read_head(store, trial) is None:
+        for other in longer_or_shorter(store, config):
+            logger.info("a new trial: %s is another one, nothing of it is taken over", other)
     cache = Path(config.cache) if config.cache else None
     with (
         open_dataset(store, config.dataset, cache) as dataset,

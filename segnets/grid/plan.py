@@ -32,6 +32,8 @@ from segnets.store.views import list_views, read_view
 VERSION = 1
 PLAN_ITEM = "plan"
 PLAN_FILE = "plan.json"
+NEWEST = 100
+_LENGTH = frozenset({"epochs", "schedule", "warm_up"})
 
 logger = logging.getLogger("segnets.grid")
 
@@ -67,6 +69,23 @@ def find_best(store: Store, dataset: str | None = None) -> TrialChoice:
     score = _score(head)
     why = f"highest val_miou ({score:.4f}) of {len(rivals)} done on {dataset}"
     return TrialChoice(head.id, score, dataset, why)
+
+
+def longer_or_shorter(store: Store, config: TrainConfig) -> list[str]:
+    """Trials that differ from `config` in epochs, schedule or warm-up alone, for people to read.
+
+    Another length is another trial: the learning rate of every step depends on it. By the views, and
+    only the newest NEWEST of them: a hint must not cost the start of a trial seconds.
+    """
+    ours, found = flat_settings(config), []
+    for view in _views(store, newest=NEWEST):
+        theirs = view.get("settings")
+        if view["dataset"] != config.dataset or not isinstance(theirs, dict):
+            continue
+        differs = sorted(name for name in ours if theirs.get(name, ours[name]) != ours[name])
+        if differs and _LENGTH.issuperset(differs):
+            found.append(f"{view['id']} ({', '.join(f'{one} {theirs[one]}' for one in differs)})")
+    return found
 
 
 def done_result(store: Store, trial: str, config_sha256: str) -> Mapping[str, Any] | None:
@@ -170,10 +189,11 @@ def status_of(head: Entry | None) -> str:
     return {"checkpoint": "running"}.get(head.event, head.event)
 
 
-def _views(store: Store) -> list[dict[str, Any]]:
-    """Summaries of all trials that can be read."""
+def _views(store: Store, newest: int | None = None) -> list[dict[str, Any]]:
+    """Summaries of all trials that can be read, or of those written last."""
     found = []
-    for trial, listed in list_views(store, "trial").items():
+    views = sorted(list_views(store, "trial").items(), key=lambda one: -one[1].modified)
+    for trial, listed in sorted(views[:newest]):
         try:
             view = read_view(store, listed.key)
         except NotFound:  # replaced since the listing: its trial is worth a look all the same

@@ -1,14 +1,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from segnets.config.build import build
 from segnets.config.grid import GridConfig
-from segnets.config.ids import grid_id, trial_id, trial_sha256
+from segnets.config.ids import flat_settings, grid_id, trial_id, trial_sha256
 from segnets.errors import ConfigError, NotInStore
-from segnets.grid.plan import done_result, find_best, leaderboard, make_plan, missing, put_plan
+from segnets.grid.plan import (
+    done_result,
+    find_best,
+    leaderboard,
+    longer_or_shorter,
+    make_plan,
+    missing,
+    put_plan,
+)
 from segnets.store.bag import read_done
 from segnets.store.log import claim
 from segnets.store.open import open_store
@@ -123,6 +132,16 @@ def test_a_leaderboard_has_every_trial_the_best_first(grid, store):
         "pixel_accuracy": 0.7,
         "best_epoch": 1,
     }
+
+
+def test_a_trial_of_another_length_is_named_and_no_other(grid, store):
+    config = grid.trials()[0]
+    longer, other = replace(config, epochs=config.epochs + 1), replace(config, seed=77)
+    for one in (longer, other, replace(longer, lr=0.5)):
+        with claim(store, trial_id(one), trial_sha256(one), env={}) as log:
+            view = {"dataset": one.dataset, "settings": flat_settings(one)}
+            log.commit("stopped", epoch=1, step=1, files=(), live=(), metrics={}, view=view)
+    assert longer_or_shorter(store, config) == [f"{trial_id(longer)} (epochs {longer.epochs})"]
 
 
 def test_the_parent_of_a_grid_plans_without_torch():
