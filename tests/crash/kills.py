@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def run(part: int, parts: int, seed: int, store: str, kills: int = KILLS) -> dic
             saves = saves_after_each_step() if found.trials % 2 else contextlib.nullcontext()
             one = _Trial(made, fresh(), calm)
             with saves:
-                one.kill_until_done(lambda: chance.uniform(0, longest), left - found.points)
+                one.kill_until_done(chance, longest, left - found.points)
             found.add(one)
     return found.line()
 
@@ -96,14 +96,15 @@ class _Trial:
         self.corrupt: list[str] = []
         self.faults: list[str] = []
 
-    def kill_until_done(self, delay_s: Callable[[], float], most: int) -> None:
+    def kill_until_done(self, chance: random.Random, longest: float, most: int) -> None:
         """Train; kill each child after a random time, `most` of them; then look at the result."""
         while True:
             before = self._head_step()
             pid = fork(self._train, self.told)
             code = None
             if self.kills < most:
-                time.sleep(delay_s())
+                # early ones oftener, so that several fall on one trial
+                time.sleep(longest * min(chance.random(), chance.random()))
                 code = ended(pid)
                 if code is None:
                     os.kill(pid, signal.SIGKILL)
