@@ -51,7 +51,7 @@ def main() -> None:
     report(
         "bench_train",
         {
-            f"{name} / detached past": ratio(took, base)
+            f"{name} over detached past": ratio(took, base)
             for name, took in seconds.items()
             if took is not base
         },

@@ -1,5 +1,6 @@
 """Fixtures that everybody uses."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ settings.register_profile(
     "segnets", derandomize=True, deadline=None, max_examples=60, database=None
 )
 settings.load_profile("segnets")
+
+# A command in the background of a script is started with SIGINT ignored, and so are its children: here
+# SIGINT is sent on purpose.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
