@@ -66,6 +66,10 @@ TABLE: dict[str, tuple[type[StoreError], str, str]] = {
     "RequestTimeout": (Unavailable, "the server waited too long for data", _LATER),
     "InternalError": (Unavailable, "the server met an error of its own", _LATER),
     "ServiceUnavailable": (Unavailable, "the server is not available", _LATER),
+    **dict.fromkeys(
+        ("BadDigest", "XAmzContentSHA256Mismatch", "MalformedXML", "IncompleteBody"),
+        (Unavailable, "a request was damaged on its way", _LATER),
+    ),
     "OperationAborted": (Unavailable, "another request holds this key", _LATER),
     "ConditionalRequestConflict": (Unavailable, "another request holds this key", _LATER),
 }
