@@ -13,7 +13,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 from support.tiny_dataset import CLIPS, TinyNet, draw_cityscapes, make_tiny_dataset
 
+from crash.forks import in_child
 from segnets.config.build import build
 from segnets.config.ids import trial_id
 from segnets.config.train import TrainConfig
@@ -46,6 +46,8 @@ SETTINGS: dict[str, Any] = {
     "device": "cpu",
 }
 WAIT_S = 5.0
+MEMORY = Path("/dev/shm")
+"""A folder in memory, where there is one: an fsync costs nothing there and is asked for all the same."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,32 @@ class Digests:
 def prepare(folder: Path | None = None) -> Iterator[Made]:
     """Drawn files, their dataset and the tiny net, for this process and its forks."""
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads that only wait
-    whole = Path(tempfile.mkdtemp(prefix="segnets-crash-")) if folder is None else folder
+    whole = folder or Path(tempfile.mkdtemp(prefix="segnets-crash-", dir=_quick_folder()))
     owner, before = os.getpid(), MODELS["resnet_convlstm"]
     try:
         draw_cityscapes(whole / "data", CLIPS)
-        store = open_store(str(whole / "store"), write=True)
-        dataset = make_tiny_dataset(whole / "data", store, whole / "cache")
+        # in a child: the threads of the PNG decoder would not survive the forks of this process
+        ended = in_child(lambda: _make_dataset(whole))
+        assert ended.returned, ended
+        store, dataset = open_store(str(whole / "store"), write=False), str(ended.value)
         MODELS["resnet_convlstm"] = lambda _: TinyNet()
         with open_dataset(store, dataset, whole / "cache") as opened:
-            yield Made(whole, dataset, opened)
+            made = Made(whole, dataset, opened)
+            undisturbed(made)  # so that forks find everything imported
+            yield made
     finally:
         MODELS["resnet_convlstm"] = before
         if folder is None and os.getpid() == owner:
             shutil.rmtree(whole, ignore_errors=True)
+
+
+def _quick_folder() -> str | None:
+    return str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+
+
+def _make_dataset(whole: Path) -> str:
+    store = open_store(str(whole / "store"), write=True)
+    return make_tiny_dataset(whole / "data", store, whole / "cache")
 
 
 def config(made: Made, **settings: Any) -> TrainConfig:
