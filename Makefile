@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .PHONY: help setup demo test test-slow test-gpu lint format up down app bench lock clean
 
 export DO_NOT_TRACK := 1
+export OMP_WAIT_POLICY ?= PASSIVE
 
 PYTHON ?= python3.11
 BIN := .venv/bin

@@ -39,6 +39,10 @@ PARENT = "SEGNETS_PARENT"
 
 logger = logging.getLogger("segnets")
 
+# Threads that spin while they wait for one another starve each other where the cores are shared: a step
+# on two threads then takes two to ten times as long. OpenMP reads this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 # --- flow and step -----------------------------------------------------------------------------------
 
