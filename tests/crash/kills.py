@@ -20,6 +20,7 @@ from typing import Any
 from crash import tiny
 from crash.places import damage, ended, fork, place, share, wait
 from segnets.config.ids import trial_id
+from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
 from segnets.training import budget
@@ -90,7 +91,8 @@ class _Trial:
         self.trial = trial_id(tiny.config(made, **SETTINGS))
         folder = made.fresh("said")
         self.acks, self.told = folder / "acks", folder / "faults"
-        self.kills = self.resumed = 0
+        self.store: Store | None = None
+        self.kills = self.resumed = self.step = 0
         self.is_equal = False
         self.lost: list[str] = []
         self.corrupt: list[str] = []
@@ -99,7 +101,7 @@ class _Trial:
     def kill_until_done(self, chance: random.Random, longest: float, most: int) -> None:
         """Train; kill each child after a random time, `most` of them; then look at the result."""
         while True:
-            before = self._head_step()
+            before = self.step
             pid = fork(self._train, self.told)
             code = None
             if self.kills < most:
@@ -120,7 +122,7 @@ class _Trial:
         said = self.said()
         if len(said) != len(set(said)):
             self.lost.append(f"{self.url}: an epoch was said twice: {said}")
-        self.is_equal = tiny.digests(self.url, self.made, **SETTINGS) == self.calm
+        self.is_equal = tiny.digests(self.store or self.url, self.made, **SETTINGS) == self.calm
         if self.told.exists():
             self.faults.append(self.told.read_text())
 
@@ -131,21 +133,17 @@ class _Trial:
     def _train(self) -> None:
         tiny.run_trial(self.url, self.made, acks=self.acks, **SETTINGS)
 
-    def _head_step(self) -> int:
-        if self.kills == 0:
-            return 0
-        head = read_head(open_store(self.url, write=False), self.trial)
-        return 0 if head is None else head.step
-
     def _look(self, when: str) -> None:
-        if not Path(self.url).is_dir() and "://" not in self.url:
+        if not ("://" in self.url or Path(self.url).is_dir()):
             return  # killed before it made the folder
-        store = open_store(self.url, write=False, wait_s=tiny.WAIT_S)
-        head = read_head(store, self.trial)
+        if self.store is None:
+            self.store = open_store(self.url, write=False, wait_s=tiny.WAIT_S)
+        head = read_head(self.store, self.trial)
+        self.step = 0 if head is None else head.step
         last = max(map(int, self.said()), default=0)
         if last > (0 if head is None else head.epoch):
             self.lost.append(f"{self.url}: epoch {last} is lost at {when}")
-        self.corrupt += [f"{fault} at {when}" for fault in damage(store)]
+        self.corrupt += [f"{fault} at {when}" for fault in damage(self.store)]
 
 
 def _time_of_a_child(made: tiny.Made, url: str) -> float:
