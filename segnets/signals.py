@@ -1,7 +1,9 @@
 """SIGINT and SIGTERM as a question asked at safe points.
 
 A long loop runs inside `catch_stop()` and calls `raise_if_requested()` where saving is allowed. The
-first signal only sets a flag; a second one kills the process, since both handlers go back to default.
+first signal only sets a flag. After it a SIGINT kills: somebody at a keyboard has pressed Ctrl-C twice. A
+second SIGTERM changes nothing: several may send one (`make down`, a grid's parent, its worker), each of
+them waits, and whoever has no more patience sends SIGKILL.
 """
 
 import signal
@@ -42,9 +44,10 @@ def catch_stop() -> Iterator[StopRequest]:
     caught = [signum for signum in STOP_SIGNALS if before[signum] is not signal.SIG_IGN]
 
     def remember(signum: int, _frame: FrameType | None) -> None:
-        request.signum = signum
-        for other in caught:
-            signal.signal(other, signal.SIG_DFL)
+        if request.signum is None:
+            request.signum = signum
+            if signal.SIGINT in caught:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     try:
         for signum in caught:

@@ -249,15 +249,19 @@ def _unknown(fn: Callable[..., Any]) -> dict[str, None]:
 
 
 def signals_stop() -> None:
-    """Let SIGINT and SIGTERM raise Stopped; a second one kills, since both go back to default.
+    """Let SIGINT and SIGTERM raise Stopped; then a SIGINT kills, and a SIGTERM changes nothing more.
 
-    A SIGINT that was inherited as ignored (nohup, a background job of a script) stays ignored.
+    Why: segnets/signals.py. A SIGINT that was inherited as ignored (nohup, a background job of a script) stays ignored.
     """
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        for other in STOP_SIGNALS:
-            signal.signal(other, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, nothing_more)
         raise Stopped(signum)
+
+    def nothing_more(_signum: int, _frame: FrameType | None) -> None:
+        """Handled, not ignored: an ignored signal would stay so in processes that we start."""
 
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
