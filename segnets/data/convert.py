@@ -44,6 +44,7 @@ from segnets.labels import TRAIN_ID_OF
 from segnets.signals import StopRequest, catch_stop
 from segnets.store.bag import Bag, Item
 from segnets.store.base import Source, Store
+from segnets.store.retry import hurry_all
 from segnets.store.tables import to_parquet
 from segnets.store.views import list_views
 
@@ -77,7 +78,8 @@ def make_dataset(
     content, for files that a program draws (its version). Raises DatasetError where data is wrong and
     config.on_problem is fail, Stopped on a signal (finished shards stay), StoreError.
     """
-    with catch_stop() as stop:
+    places = [source.patience] if store is None else [source.patience, store.patience]
+    with catch_stop(hurry_all(*places)) as stop:
         if store is not None and sources_salt is not None:
             # drawn files are known by their recipe: if it is made, they need not even be there
             bag = _open_bag(store, config, name, digest(sources_salt))

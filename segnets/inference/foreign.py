@@ -22,6 +22,7 @@ from segnets.metrics.confusion import COLUMNS, confusion_np
 from segnets.metrics.scores import Counts, summary
 from segnets.signals import catch_stop
 from segnets.store.base import Source
+from segnets.store.retry import hurry_all
 
 logger = logging.getLogger("segnets.evaluate")
 
@@ -58,7 +59,7 @@ def score_label_ids(truth: Source, predictions: Source, split: str | None) -> La
         logger.warning("%d labelled frames have no mask", len(labels) - len(shared))
     counts = np.zeros((NUM_CLASSES, COLUMNS), np.int64)
     digest = hashlib.sha256()
-    with catch_stop() as stop:
+    with catch_stop(hurry_all(truth.patience, predictions.patience)) as stop:
         for name in shared:
             data = predictions.get(masks[name])
             digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())

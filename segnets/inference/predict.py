@@ -21,7 +21,7 @@ from torch import nn
 from segnets.data.cityscapes import FrameJob
 from segnets.data.decode import PngFault, decode_label_ids, decode_rgb
 from segnets.data.resize import resize_frame
-from segnets.errors import DatasetError, NotFound, Stopped
+from segnets.errors import DatasetError, NotFound, Stopped, Unavailable
 from segnets.inference.device import Runtime
 from segnets.inference.evaluate import decide, decide_above, frame_logits
 from segnets.inference.masks import (
@@ -44,6 +44,7 @@ from segnets.labels import IGNORE_INDEX
 from segnets.signals import StopRequest, catch_stop
 from segnets.store.bag import Bag
 from segnets.store.base import Sink, Source
+from segnets.store.retry import hurry_all
 
 logger = logging.getLogger("segnets.predict")
 
@@ -96,7 +97,7 @@ def predict_frames(
     started = time.time()
     night = _Night(predictor, source, sink, bag, on_frame, len(jobs))
     stopped = None
-    with catch_stop() as stop:
+    with catch_stop(hurry_all(source.patience, sink.patience, bag.patience)) as stop:
         try:
             night.work(jobs, stop)
         except Stopped as request:
@@ -124,8 +125,13 @@ def predict_frames(
         "parts": night.parts,
         "env": predictor.runtime.env(),
     }
-    put_night(bag, result.night, content, night.rows + night.failed)
-    _put_view(bag, meta, result)
+    try:
+        put_night(bag, result.night, content, night.rows + night.failed)
+        _put_view(bag, meta, result)
+    except Unavailable as error:
+        if stopped is None:
+            raise
+        logger.warning("the stopped night is not recorded: %s", error)
     if stopped is not None:
         raise stopped
     return result

@@ -102,6 +102,7 @@ class Bag:
         assert kind in BAG_KINDS, kind
         self.kind, self.id = kind, subject
         self._store = store
+        self.patience = store.patience
         self._config_sha256 = config_sha256
         self._env = dict(env or {})
         self._reader = BagReader(store, kind, subject)

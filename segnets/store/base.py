@@ -85,6 +85,7 @@ class Source:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.url = store.url
+        self.patience = store.patience
 
     def list(self, prefix: str = "") -> list[Listed]:
         """All files below, sorted by key."""
@@ -105,6 +106,7 @@ class Sink:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.url = store.url
+        self.patience = store.patience
 
     def get(self, key: str) -> bytes | None:
         """The bytes of a file, or None if it is not there."""

@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -38,6 +38,44 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
     finally:
         _of_thread.until = before
+
+
+def side_by_side(actions: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+    """The results of all actions, so many at a time, under the deadline of this thread.
+
+    The first fault ends it: no further action begins, and it is raised when the others have ended. The
+    threads are daemons, so that no end of a process waits for a store.
+    """
+    todo = iter(enumerate(actions))
+    results: dict[int, T] = {}
+    faults: list[BaseException] = []
+    lock = threading.Lock()
+    until: float | None = getattr(_of_thread, "until", None)
+
+    def work() -> None:
+        _of_thread.until = until
+        while not faults:
+            with lock:
+                index, action = next(todo, (-1, None))
+            if action is None:
+                return
+            try:
+                results[index] = action()
+            except BaseException as error:  # noqa: BLE001  # raised again below
+                faults.append(error)
+
+    others = [
+        threading.Thread(target=work, name="side-by-side", daemon=True)
+        for _ in range(min(at_once, len(actions)) - 1)
+    ]
+    for thread in others:
+        thread.start()
+    work()
+    for thread in others:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return [results[index] for index in range(len(actions))]
 
 
 class Patience:
@@ -112,3 +150,13 @@ class Patience:
         """Sleep, but wake when somebody hurries."""
         with self._changed:
             self._changed.wait(seconds)
+
+
+def hurry_all(*places: Patience) -> Callable[[float], None]:
+    """A function of seconds that hurries all of these, for a loop that is to stop."""
+
+    def hurry(seconds: float) -> None:
+        for patience in places:
+            patience.hurry(seconds)
+
+    return hurry

@@ -127,6 +127,7 @@ class _Session:
         self.loss = LOSSES[config.loss]
         self.resumed_from: dict[str, int] | None = None
         self.train_clips_s = 0.0
+        self.is_loaded = False
 
     # ---- begin
 
@@ -167,9 +168,15 @@ class _Session:
 
     def run(self, store: Store, log: TrialLog, on_epoch: OnEpoch) -> None:
         """Load, train, save; whatever ends it is told in the log as far as that is allowed."""
-        with catch_stop() as stop:
+
+        def hurry(seconds: float) -> None:
+            if not self.is_loaded:  # else `Record.stop` decides how long to wait, and for what
+                log.hurry(seconds)
+
+        with catch_stop(hurry) as stop:
             self.stop = stop
             self.record = record = self.load(store, log, on_epoch)  # no entry before it has loaded
+            self.is_loaded = True
             try:
                 try:
                     self._all_epochs(log.attempt)
