@@ -374,7 +374,7 @@ export function render({model}) {
       }
       const absent = held.iou.length - rows.length;
       if (!rows.length) parts.push(el("p", "muted", held.labelled ? "No class has a value here." : "This frame has no label, so it has no scores."));
-      else if (absent) parts.push(el("p", "muted", `${absent} classes do not occur here. They have no value, and none is counted.`));
+      else if (absent) parts.push(el("p", "muted", `${absent === 1 ? "One class does" : `${absent} classes do`} not occur here: no value, not counted.`));
       if (held.confusions.length) {
         parts.push(el("h2", "second", "Most confused here"));
         for (const row of held.confusions.slice(0, 6)) {
