@@ -1,6 +1,6 @@
 // What matters: one vertical axis a setting or score, one line a trial. Python places the points
 // (0 bottom, 1 top); here they are only drawn. Hovering a line brings it to the front.
-const HEIGHT = 190, TOP = 30, BOTTOM = 16;
+const HEIGHT = 194, TOP = 35, BOTTOM = 15;
 
 export function render({model}) {
   const root = el("div", "sg-axes");
@@ -39,7 +39,9 @@ export function render({model}) {
     plot.append(lines);
     model.axes.forEach((axis, i) => {
       for (const [label, share] of axis.ticks) {
-        const tick = svg("text", {x: at(i) + (i ? 7 : -7), y: up(share) + 4, class: i ? "tick" : "tick first"});
+        const beside = i === 0 || i === model.axes.length - 1;  // between axes: above the lines that leave it
+        const spot = {x: at(i) + (i ? beside ? 7 : 4 : -7), y: up(share) + (beside ? 4 : -5)};
+        const tick = svg("text", {...spot, class: i ? "tick" : "tick first"});
         tick.textContent = label;
         plot.append(tick);
       }
