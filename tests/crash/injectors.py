@@ -35,10 +35,11 @@ def kill_before(k: int) -> Injector:
 
 def kill_after(k: int) -> Injector:
     def inject(op: Op, proceed: Proceed) -> Any:
-        result = proceed()
-        if op.index == k:
-            die()
-        return result
+        try:
+            return proceed()
+        finally:  # also after one that failed: mkdir of what is there
+            if op.index == k:
+                die()
 
     return inject
 

@@ -1,5 +1,13 @@
-"""Every operation of every subject, with every injector: run, look, run again, look again."""
+"""Every operation of every subject, with every injector: run, look, run again, look again.
 
+    python -m tests.crash points --part k/6 --store folder      1,300 tries in a part
+
+An operation is one call underneath the store that changes something (of S3: any request). Its number is
+found by a run that nothing disturbs; `LEAST` says how many there are at least, and may only grow.
+"""
+
+import random
+from dataclasses import replace
 from typing import Any
 
 from crash import tiny
@@ -8,26 +16,63 @@ from crash.injectors import FAULTS, FOLDER, S3
 from crash.subjects import SUBJECTS, Place, Subject
 from crash.tries import Count, Lab, aftermath, open_lab, run_tapped, total, undisturbed
 
+LEAST: dict[str, dict[str, int]] = {
+    "folder": {
+        "trial": 154,
+        "trial-mid-epoch": 289,
+        "dataset": 132,
+        "grid": 72,
+        "eval": 82,
+        "run": 199,
+    },
+    "rclone": {
+        "trial": 74,
+        "trial-mid-epoch": 159,
+        "dataset": 57,
+        "grid": 24,
+        "eval": 49,
+        "run": 99,
+    },
+    "ministack": {
+        "trial": 41,
+        "trial-mid-epoch": 86,
+        "dataset": 28,
+        "grid": 15,
+        "eval": 34,
+        "run": 78,
+    },
+}
+"""Store -> subject -> how many operations an undisturbed run has at least."""
 
-def run(part: int, parts: int, seed: int, store: str) -> dict[str, Any]:
-    """This part's share of all points; `seed` only turns the order in which parts take them."""
-    counts: dict[str, Count] = {}
+
+def run(part: int, parts: int, seed: int, store: str, sample: int | None = None) -> dict[str, Any]:
+    """This part's share of all points; `sample` takes that many of each injector, at random."""
+    counts = {injector: Count() for injector in injectors_of(store)}
     operations: dict[str, int] = {}
     places: set[str] = set()
+    points: list[tuple[str, int, str]] = []
     with tiny.prepare() as made, open_lab(store, made) as lab:
-        for name, make in SUBJECTS.items():
-            subject = make(made)
-            expected, calm = undisturbed(subject, lab)
-            chosen = [k for k in range(calm["count"]) if (k + seed) % parts == part - 1]
+        subjects = {name: make(made) for name, make in SUBJECTS.items()}
+        calm = {name: undisturbed(subject, lab) for name, subject in subjects.items()}
+        for name, (_, ops) in calm.items():
+            chosen = [k for k in range(ops["count"]) if (k + seed) % parts == part - 1]
             operations[name] = len(chosen)
-            places |= {f"{name}: {calm['places'][k]}" for k in chosen}
-            for injector in injectors_of(store):
-                for k in chosen:
-                    if worth(injector, calm["places"][k]):
-                        found = try_point(subject, lab, injector, k, expected)
-                        what = f"{name}, {injector} at {k} ({calm['places'][k]})"
-                        counts.setdefault(injector, Count()).add(found, what)
-    return {**total(counts), "operations": operations, "places": sorted(places)}
+            places |= {f"{name}: {ops['places'][k]}" for k in chosen}
+            points += [(name, k, ops["places"][k]) for k in chosen]
+        chance = random.Random(f"points {store} {seed} {part}/{parts}")
+        for injector, count in counts.items():
+            worthy = [point for point in points if worth(injector, point[2])]
+            for name, k, where in worthy if sample is None else chance.sample(worthy, sample):
+                found = try_point(subjects[name], lab, injector, k, calm[name][0])
+                count.add(found, f"{name}, {injector} at {k} ({where})")
+        numbers = {name: ops["count"] for name, (_, ops) in calm.items()}
+        fewer = {name: n for name, n in numbers.items() if n < LEAST[store][name]}
+    return {
+        **total(counts),
+        "operations": operations,
+        "fewer_operations": fewer,
+        "places": sorted(places),
+    }
 
 
 def injectors_of(store: str) -> dict[str, Any]:
@@ -64,7 +109,7 @@ def try_at(
 def judge(injector: str, ended: Ended) -> str:
     """What is wrong with the end of a run that was disturbed like this."""
     if injector in {"kill", "kill_after", "torn"}:
-        return "" if ended.signum == 9 else f"it was not killed: {ended}"
+        return "" if ended.signum == 9 else f"it was not killed: {replace(ended, value=None)}"
     if ended.returned:
         return ""
     if not ended.explained or ended.fault not in FAULTS[injector]:

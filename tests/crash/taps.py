@@ -39,7 +39,7 @@ class Op:
         at = next((index for index, part in enumerate(parts) if part in kinds), None)
         if at is None:
             return f"{self.call} ."
-        return f"{self.call} {'/'.join(parts[at : at + 2])}"
+        return f"{self.call} {'/'.join(parts[at : at + (1 if parts[at] == 'probe' else 2)])}"
 
 
 Injector = Callable[[Op, Proceed], Any]
