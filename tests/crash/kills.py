@@ -105,8 +105,7 @@ class _Trial:
             pid = fork(self._train, self.told)
             code = None
             if self.kills < most:
-                # early ones oftener, so that several fall on one trial
-                time.sleep(longest * min(chance.random(), chance.random()))
+                time.sleep(chance.uniform(0, longest))
                 code = ended(pid)
                 if code is None:
                     os.kill(pid, signal.SIGKILL)
