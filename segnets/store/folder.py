@@ -169,14 +169,14 @@ class FolderStore:
         if folder in self._settled:
             return
         folder.mkdir(parents=True, exist_ok=True)
+        chain = []
         for directory in (folder, *folder.parents):
-            if directory in self._settled:
-                break
-            try:
+            with suppress(PermissionError):  # an ancestor that only others may read
                 sync_directory(directory)
-            except PermissionError:  # an ancestor that only others may read
-                continue
-            self._settled.add(directory)
+            if directory in self._settled:
+                break  # its own chain is durable; the name that was made in it since is now
+            chain.append(directory)
+        self._settled.update(chain)  # not before all of it: another thread may ask meanwhile
 
     def _path(self, key: str) -> Path:
         if not self._any_key:

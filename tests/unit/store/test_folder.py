@@ -62,6 +62,16 @@ def test_a_starter_fsyncs_also_the_parents_that_it_found(tmp_path, monkeypatch):
     assert {tmp_path / "store" / "log", tmp_path / "store", tmp_path} <= set(synced)
 
 
+def test_a_directory_that_is_known_is_fsynced_again_when_it_gets_a_new_one(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path / "store")
+    store.put("probe/one", b"1")
+    synced = []
+    monkeypatch.setattr(folder, "sync_directory", synced.append)
+    store.put("view/trial/two", b"2")
+    below = [path for path in synced if path.is_relative_to(tmp_path)]
+    assert below == [store.root / "view/trial", store.root / "view", store.root, below[0]]
+
+
 def test_what_a_dead_writer_left_is_neither_listed_nor_in_the_way(tmp_path):
     store = FolderStore(tmp_path)
     store.put("log/a", b"1")
