@@ -31,7 +31,14 @@ KILLED_FIRST = 80
 Mutate = Callable[[], None]
 
 
-def run(part: int, parts: int, seed: int, store: str, sample: int | None = None) -> dict[str, Any]:
+def run(
+    part: int,
+    parts: int,
+    seed: int,
+    store: str,
+    sample: int | None = None,
+    only: Sequence[str] = tuple(SUBJECTS),
+) -> dict[str, Any]:
     """This part's share of all moments; `sample` takes that many of each subject instead."""
     assert store == "folder", "the disk of a server is not ours to model"
     counts: dict[str, Count] = {}
