@@ -5,6 +5,7 @@ keeps its slot and is reported. Nobody decides by `prev` or by a clock.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,14 @@ def read_slots(store: Store, trial: str) -> list[tuple[Slot, Entry | None]]:
     return [(slot, read_entry(store, trial, slot)) for slot in list_slots(store, trial)]
 
 
-def survey(store: Store, trial: str) -> Survey:
-    """List a log and read as little of it as tells its head.
+def survey(store: Store, trial: str, slots: Sequence[Slot] | None = None) -> Survey:
+    """List a log (unless its slots are given) and read as little of it as tells its head.
 
     Where every name says its attempt and writer, entries are read from the highest on down to the
     first commit. Where none does, slots exclude each other, so attempts rise with them, and the newest
     are read down to the first commit. A log that has both kinds is read whole.
     """
-    slots = list_slots(store, trial)
+    slots = list_slots(store, trial) if slots is None else slots
     named = [slot for slot in slots if slot.attempt is not None]
     if named and len(named) < len(slots):
         order, stop_early = list(slots), False

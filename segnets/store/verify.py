@@ -8,7 +8,7 @@ from segnets.store.bag import Item, read_done, read_items
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, digest_of, read_file
 from segnets.store.history import read_slots
-from segnets.store.keys import BAG_KINDS, KINDS
+from segnets.store.keys import BAG_KINDS
 
 
 @dataclass
@@ -19,16 +19,6 @@ class Found:
     files: int = 0
     size: int = 0
     faults: list[str] = field(default_factory=list)
-
-
-def list_subjects(store: Store) -> dict[str, list[str]]:
-    """Kind -> the ids that have a log, in order; one listing."""
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
-    for listed in store.list("log/"):
-        _, kind, *rest = listed.key.split("/")
-        if kind in found and len(rest) == 2:
-            found[kind].add(rest[0])
-    return {kind: sorted(ids) for kind, ids in found.items()}
 
 
 def verify(store: Store, kind: str, subject: str, found: Found) -> None:

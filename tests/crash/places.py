@@ -15,7 +15,8 @@ from support.servers import ministack_server, rclone_server
 
 from segnets.errors import SegnetsError, Stopped
 from segnets.store.base import Store
-from segnets.store.verify import Found, list_subjects, verify
+from segnets.store.names import list_subjects
+from segnets.store.verify import Found, verify
 
 Fresh = Callable[[], str]
 """Gives the URL of a store that is empty."""

@@ -19,7 +19,8 @@ from crash.forks import Ended, in_child
 from crash.subjects import Place, Subject, fill
 from crash.taps import Injector, Taps, proceed_always
 from crash.tiny import Made
-from segnets.store.verify import Found, list_subjects, verify
+from segnets.store.names import list_subjects
+from segnets.store.verify import Found, verify
 
 WAIT_S = 0.3
 """How long a run waits for a store that an injector has broken."""

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 import sys
 
@@ -29,30 +30,106 @@ def folder(tmp_path):
     return store
 
 
-def test_ls_says_what_every_subject_is(folder, capsys):
+def told(capsys):
+    """The lines before the last one, and the last one as JSON."""
+    *lines, last = capsys.readouterr().out.splitlines()
+    return lines, json.loads(last)
+
+
+def test_ls_says_what_every_subject_is_and_how_large(folder, capsys):
     assert main(["ls", folder.url]) == 0
-    said = capsys.readouterr().out
-    assert "checkpoint, epoch 2, step 9, attempt 1" in said
-    assert "done, 1 items" in said
-    assert "1 nights, 0 parts" in said
+    lines, counts = told(capsys)
+    words = [line.split() for line in lines]
+    assert [one[:3] for one in words] == [
+        ["trial", "m-1", "7"],
+        ["dataset", "d-1", "5"],
+        ["run", "pred-1", "0"],
+    ]
+    assert "checkpoint, epoch 2, step 9, attempt 1" in lines[0]
+    assert "done, 1 items" in lines[1]
+    assert "1 nights, 0 parts" in lines[2]
+    assert counts["subjects"] == {"trial": 1, "dataset": 1, "run": 1}
+    assert (counts["command"], counts["status"], counts["bytes"]) == ("ls", "done", 12)
+
+
+def test_ls_of_an_id_lists_its_files_by_the_names_that_get_takes(folder, capsys, tmp_path):
+    assert main(["ls", folder.url, "--id", "m-1"]) == 0
+    lines, counts = told(capsys)
+    assert lines == ["             7 m-1/step-2/state.pt  epoch-2 last"]
+    assert counts["files"] == 1
+    for name in (
+        "m-1/step-2/state.pt",
+        "m-1/epoch-2/state.pt",
+        "m-1/last/state.pt",
+        "m-1/state.pt",
+    ):
+        assert main(["get", folder.url, name, "--out", str(tmp_path / "out")]) == 0
+        assert (tmp_path / "out").read_bytes() == b"epoch 2"
+    assert main(["get", folder.url, "d-1/clips/clips.parquet", "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out").read_bytes() == b"clips"
+
+
+def test_a_name_without_a_label_is_the_best_epochs_file(folder, tmp_path):
+    with claim(folder, "m-2", SHA, env={}) as log:
+        kept = []
+        for epoch, role in ((1, "best"), (2, "last")):
+            file = log.put_file("weights.safetensors", b"weights %d" % epoch)
+            kept.append(Live(epoch, epoch, (role,), (file,)))
+            log.commit(
+                "checkpoint", epoch=epoch, step=9, files=[file], live=kept, metrics={}, view={}
+            )
+    out = tmp_path / "out"
+    assert main(["get", folder.url, "m-2/weights.safetensors", "--out", str(out)]) == 0
+    assert out.read_bytes() == b"weights 1"
+
+
+@pytest.mark.parametrize("name", ["m-1/nosuch.pt", "m-1/epoch-7/state.pt", "d-1/clips"])
+def test_a_file_that_is_not_there_is_told_with_where_to_look(folder, capsys, name):
+    assert main(["get", folder.url, name, "--out", "never"]) == 4
+    said = capsys.readouterr()
+    assert said.err == (
+        f"error: there is no such file: {name}. "
+        f"List them with python -m segnets.store ls URL --id {name[:3]}.\n"
+    )
+    assert json.loads(said.out)["error"]["exit_code"] == 4
+
+
+def test_a_damaged_file_is_not_handed_out(folder, capsys, tmp_path):
+    (blob,) = (one for one in folder.list("obj/trial/") if one.key == live_key(folder))
+    folder.local_path(blob.key).write_bytes(b"epoch X")
+    assert main(["get", folder.url, "m-1/state.pt", "--out", str(tmp_path / "out")]) == 4
+    assert "state.pt" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def live_key(folder):
+    return read_head(folder, "m-1").file("state.pt").key
 
 
 def test_ls_of_a_prefix_lists_keys(folder, capsys):
     assert main(["ls", folder.url, "--prefix", "obj/dataset/"]) == 0
-    assert capsys.readouterr().out.count("obj/dataset/d-1/000000-") == 1
+    lines, counts = told(capsys)
+    assert len(lines) == 1
+    assert "obj/dataset/d-1/000000-" in lines[0]
+    assert counts["keys"] == 1
 
 
 def test_verify_finds_nothing_in_a_sound_store(folder, capsys):
     assert main(["verify", folder.url]) == 0
-    assert capsys.readouterr().out.endswith("6 entries, 2 files, 12 bytes: all as sealed\n")
+    lines, counts = told(capsys)
+    assert not lines
+    assert [counts[one] for one in ("entries", "files", "bytes", "faults")] == [6, 2, 12, []]
 
 
 def test_verify_names_what_is_damaged_missing_or_torn(folder, capsys):
-    (blob,) = folder.list("obj/trial/")
-    folder.local_path(blob.key).write_bytes(b"epoch X")
+    key = live_key(folder)
+    folder.local_path(key).write_bytes(b"epoch X")
     assert main(["verify", folder.url]) == 4
-    assert "trial m-1: state.pt is damaged: obj/trial/m-1/" in capsys.readouterr().out
-    folder.delete([blob.key])
+    lines, counts = told(capsys)
+    assert lines == [f"trial m-1: state.pt is damaged: {key}"]
+    assert counts["faults"] == lines
+    assert counts["status"] == "failed"
+    folder.delete([key])
     assert main(["verify", folder.url, "--id", "m-1"]) == 4
     assert "trial m-1: state.pt is missing" in capsys.readouterr().out
     entry = folder.list("log/trial/")[1]
@@ -64,14 +141,14 @@ def test_verify_names_what_is_damaged_missing_or_torn(folder, capsys):
 
 
 def test_verify_of_an_unknown_id_says_so(folder, capsys):
-    assert main(["verify", folder.url, "--id", "m-9"]) == 4
+    assert main(["verify", folder.url, "--id", "m-9"]) == 3
     assert "nothing in the store has this id: m-9" in capsys.readouterr().err
 
 
 def test_gc_says_what_it_would_do_and_changes_nothing_when_asked_so(folder, capsys):
     before = folder.list("")
     assert main(["gc", folder.url, "--dry-run"]) == 0
-    assert "would delete 0 files" in capsys.readouterr().out
+    assert told(capsys)[1]["dry_run"] is True
     assert folder.list("") == before
     assert main(["gc", folder.url]) == 0
     assert folder.list("") == before
@@ -88,4 +165,4 @@ def test_get_writes_the_bytes_of_a_key(folder, tmp_path):
 
 def test_a_store_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert main(["get", str(tmp_path), "log/x"]) == 4
-    assert capsys.readouterr().err.startswith("a file is not in the store: ")
+    assert capsys.readouterr().err.startswith("error: a file is not in the store: ")
