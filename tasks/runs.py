@@ -169,7 +169,7 @@ def check_server(url: str) -> None:
 
 
 def run_from_flags(fn: Callable[[C], Any], config_type: type[C]) -> NoReturn:
-    """Run a flow from the command line: flags in, one line of JSON out, exit code of DESIGN 2."""
+    """Run a flow from the command line: flags in, one line of JSON out, an exit code of README."""
     die_with_parent()
     raise SystemExit(run_command(fn, config_type, sys.argv[1:]))
 

@@ -23,12 +23,16 @@ def to_parquet(table: "pa.Table", version: int) -> bytes:
 
 
 def from_parquet(data: bytes) -> "pa.Table":
-    """The table of such bytes; Corrupt if they are none of ours."""
+    """The table of such bytes; Corrupt if they are none of ours.
+
+    Read in this thread alone: with Arrow's pools, a process that ends right afterwards is now and then
+    aborted by them (apache/arrow issue 34314), whatever its exit code was to be.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise Corrupt("a table cannot be read", str(error), "Make it again.") from error
     table_version(table)
