@@ -16,7 +16,8 @@ from typing import Any
 from sim.campaign import MODES, run_many
 from sim.control import under_simulation
 from sim.history import run_history
-from sim.mutants import MUTANTS, hunt
+from sim.mutants import hunt
+from sim.rules import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 

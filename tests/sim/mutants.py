@@ -1,14 +1,21 @@
-"""The rules of the protocol, taken away one by one."""
+"""Rules taken away one by one: a rule whose removal no history notices is not tested, or not needed.
 
-from collections.abc import Callable, Iterator
+A mutant edits the source of the real function and puts the outcome everywhere where the function is
+known; an edit that no longer fits the source is an error. `rules.py` is the table of them.
+"""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sim.campaign import MODES, run_many
 
-Swap = tuple[Any, str, Any]
-"""Owner, name, what stands in for it."""
+Edit = tuple[Callable[..., Any], str, str]
+"""A function, words of its source, and what stands there instead."""
 
 
 @dataclass(frozen=True)
@@ -16,25 +23,28 @@ class Mutant:
     """A rule that is switched off, and where to look for what follows."""
 
     rule: str
-    swaps: Callable[[], list[Swap]]
+    edits: tuple[Edit, ...] = ()
     modes: tuple[str, ...] = MODES
     fixed: dict[str, Any] = field(default_factory=dict)
+    """What the histories have in common, so that few are needed."""
+    not_needed: str = ""
+    """Why nothing must notice it."""
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
         """Without the rule inside."""
-        swaps = self.swaps()
-        kept = [(owner, name, getattr(owner, name)) for owner, name, _ in swaps]
+        undo = []
         try:
-            for owner, name, stand_in in swaps:
-                setattr(owner, name, stand_in)
+            for function in dict.fromkeys(edit[0] for edit in self.edits):
+                words = [(old, new) for one, old, new in self.edits if one is function]
+                edited = _edited(function, words)
+                for owner, name, value in _places(function):
+                    undo.append((owner, name, value))
+                    setattr(owner, name, edited)
             yield
         finally:
-            for owner, name, value in kept:
+            for owner, name, value in undo:
                 setattr(owner, name, value)
-
-
-MUTANTS: dict[str, Mutant] = {}
 
 
 def hunt(mutant: Mutant, seed: int, histories: int) -> dict[str, Any]:
@@ -46,3 +56,29 @@ def hunt(mutant: Mutant, seed: int, histories: int) -> dict[str, Any]:
     if not tally.failing:
         return {}
     return {"first": tally.failing[0], "sees": next(iter(tally.violations)), "in": tally.histories}
+
+
+def _edited(function: Callable[..., Any], words: Sequence[tuple[str, str]]) -> Any:
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in words:
+        count = source.count(old)
+        assert count == 1, f"{function.__qualname__} has {count} times: {old}"
+        source = source.replace(old, new)
+    found: dict[str, Any] = {}
+    code = compile(source, inspect.getsourcefile(function) or "", "exec")
+    exec(code, function.__globals__, found)
+    (edited,) = found.values()
+    return edited
+
+
+def _places(function: Callable[..., Any]) -> list[tuple[Any, str, Any]]:
+    """Where a function is known: its class, or each module that imported it."""
+    outer, _, name = function.__qualname__.rpartition(".")
+    module = sys.modules[function.__module__]
+    if outer:
+        owner = getattr(module, outer)
+        return [(owner, name, owner.__dict__[name])]
+    known = [
+        one for key, one in sorted(sys.modules.items()) if key.startswith(("segnets.", "sim."))
+    ]
+    return [(one, name, function) for one in known if getattr(one, name, None) is function]

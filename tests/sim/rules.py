@@ -1,0 +1,450 @@
+"""The rules of the protocol, each with the edit that takes it away.
+
+Words of the source are as in its file, but for the indentation of a method.
+"""
+
+from segnets.store import bag, entry, gc, history, keys, views
+from segnets.store.log import TrialLog
+from segnets.store.s3 import S3Store
+from sim.mutants import Mutant
+
+TRIAL = {"subject": "trial"}
+BAG = {"subject": "dataset"}
+LOSSY = {"subject": "trial", "lose": 0.3}
+GC = {"subject": "trial", "collectors": 2}
+ROT_ENTRY = {"subject": "trial", "rot": "entry"}
+
+CLAIMS = {
+    "claim": Mutant(
+        "a starter puts a claim",
+        ((TrialLog._claim, "self._put_entry(entry)", "pass"),),
+        fixed=TRIAL,
+    ),
+    "second listing": Mutant(
+        "after a claim everything is read again",
+        (
+            (
+                TrialLog._claim,
+                "found = survey(self._store, self.id)\n        check_config",
+                "check_config",
+            ),
+        ),
+        fixed=TRIAL,
+    ),
+    "second claim": Mutant(
+        "a starter claims again above others' claims",
+        ((TrialLog._claim, "if not others:\n            break", "break"),),
+        fixed=TRIAL,
+    ),
+    "stops for a higher claim": Mutant(
+        "a starter stops for a claim that is higher than its own",
+        ((TrialLog._claim, "self._stop_if_higher(slot)", "pass"),),
+        fixed=TRIAL,
+    ),
+    "head by commit": Mutant(
+        "a claim never moves the head",
+        ((history.survey, "if entry.is_commit and", "if"),),
+        fixed=TRIAL,
+    ),
+    "attempt from all names": Mutant(
+        "an attempt is one more than the highest in any name or entry",
+        (
+            (
+                history.survey,
+                "newest, highest + len(torn)",
+                "newest, (head.attempt if head else 0)",
+            ),
+        ),
+        fixed=TRIAL,
+    ),
+    "attempt above torn": Mutant(
+        "an entry that cannot be read counts as one attempt more",
+        ((history.survey, "highest + len(torn)", "highest"),),
+        fixed=ROT_ENTRY,
+    ),
+    "done is reused": Mutant(
+        "a trial that is done is not claimed",
+        ((TrialLog._claim, 'found.head.event == "done"', "False"),),
+        fixed=TRIAL,
+    ),
+    "a log of both kinds is read whole": Mutant(
+        "where some names say no attempt, every entry is read",
+        ((history.survey, "order, stop_early = list(slots), False", "pass"),),
+        modes=("M",),
+        fixed=TRIAL,
+    ),
+}
+
+COMMITS = {
+    "look": Mutant(
+        "after an append the log is looked at",
+        ((TrialLog._look, "if slot.seq >= self._seq and", "if False and"),),
+        fixed=TRIAL,
+    ),
+    "look as far as the entry": Mutant(
+        "the look goes from the newest down to the own entry",
+        ((TrialLog._look, "limit=limit", "limit=1"),),
+        fixed=TRIAL,
+    ),
+    "stuck after a failed look": Mutant(
+        "after a look that failed nothing more is written",
+        ((TrialLog.commit, 'self._stuck = "its last entry could not be looked after"', "pass"),),
+        fixed=LOSSY,
+    ),
+    "create-if-absent": Mutant(
+        "an entry is put where nothing stands",
+        ((S3Store.put_if_absent, "if not self.conditional:", "if True:"),),
+        modes=("C", "M"),
+        fixed=TRIAL,
+    ),
+    "one key, one byte string": Mutant(
+        "after an unclear append no other entry is formed",
+        ((TrialLog._append, 'self._stuck = "the outcome of its last entry is unknown"', "pass"),),
+        fixed=LOSSY,
+    ),
+    "holder never takes the next slot": Mutant(
+        "a holder whose slot is taken stops",
+        (
+            (TrialLog.commit, "self._append(entry)", "entry = self._append(entry)"),
+            (
+                TrialLog._append,
+                (
+                    'self._stuck = "another process has the trial"\n'
+                    '        raise self._taken("it holds the slot of our next entry") from None'
+                ),
+                (
+                    "from dataclasses import replace\n"
+                    "        return self._append(replace(entry, seq=entry.seq + 1))"
+                ),
+            ),
+            (TrialLog._append, "self._seq = entry.seq", "self._seq = entry.seq; return entry"),
+        ),
+        modes=("C", "M"),
+        fixed=TRIAL,
+    ),
+    "GET after an unclear append": Mutant(
+        "whose entry stands there is read before it is put again",
+        (
+            (
+                S3Store.put_if_absent,
+                "if unclear and self._is_settled(key, data):\n            return",
+                "pass",
+            ),
+            (
+                S3Store.put_if_absent,
+                "not self._create(key, data) and not self._is_settled(key, data)",
+                "not self._create(key, data)",
+            ),
+        ),
+        modes=("C",),
+        fixed=LOSSY,
+    ),
+    "blobs before entry": Mutant(
+        "blobs are put before the entry that names them",
+        (
+            (
+                TrialLog.put_file,
+                "self._store.put(key, data)",
+                'self.__dict__.setdefault("later", {})[key] = data',
+            ),
+            (
+                TrialLog.commit,
+                "self._append(entry)",
+                (
+                    "self._append(entry)\n"
+                    '        for one in self.__dict__.pop("later", {}).items():\n'
+                    "            self._store.put(*one)"
+                ),
+            ),
+        ),
+        fixed=TRIAL,
+    ),
+    "acknowledge after append": Mutant(
+        "an epoch is said to be saved when its entry is known to stand",
+        (
+            (
+                TrialLog._append,
+                'self._stuck = "the outcome of its last entry is unknown"\n        raise',
+                "pass",
+            ),
+        ),
+        fixed=LOSSY,
+    ),
+    "delete after commit": Mutant(
+        "what an entry drops is deleted when the entry stands",
+        (
+            (
+                TrialLog.commit,
+                "self._append(entry)",
+                (
+                    "if self.head is not None:\n"
+                    "            self._drop(self.head.live_keys() - entry.live_keys())\n"
+                    "        self._append(entry)"
+                ),
+            ),
+        ),
+        fixed=TRIAL,
+    ),
+    "delete spares named keys": Mutant(
+        "no key is deleted that the inventory still names",
+        (
+            (
+                TrialLog.commit,
+                "self._drop(before - entry.live_keys())",
+                (
+                    "self._drop({one.key for live in (before and self._was.live) "
+                    "if live not in entry.live for one in live.files})"
+                ),
+            ),
+            (TrialLog.commit, "before = set()", "self._was = self.head\n        before = set()"),
+        ),
+        fixed=TRIAL,
+    ),
+    "a key is never put again": Mutant(
+        "equal bytes get another key too",
+        ((TrialLog.put_file, "next(self._counter)", "0"),),
+        fixed={**LOSSY, "keep": 1},
+    ),
+    "a dead key is never named": Mutant(
+        "a key that was dropped or found damaged is named by no further entry",
+        ((TrialLog._check_inventory, "assert not keys & self._dead", "assert keys"),),
+        fixed={**TRIAL, "keep": 1},
+    ),
+    "64 random bits": Mutant(
+        "no two writers have one name",
+        ((keys.new_writer, "os.urandom(8).hex()", 'os.urandom(8) and "0" * 16'),),
+    ),
+}
+
+READS = {
+    "seal": Mutant(
+        "an entry is believed if its seal fits",
+        ((entry.unseal, "if hashlib.sha256(body", "if False and hashlib.sha256(body"),),
+        fixed={**ROT_ENTRY, "flaky": True},
+    ),
+    "digest": Mutant(
+        "a file is believed if its digest fits",
+        ((entry.read_file, "if len(data) == ref.size and", "if True or"),),
+        fixed={"subject": "trial", "rot": "blob"},
+    ),
+    "torn after three reads": Mutant(
+        "an entry is torn if three reads give no good seal",
+        ((history.read_entry, "range(READS)", "range(1)"),),
+        fixed={**TRIAL, "flaky": True},
+    ),
+    "another's after three reads": Mutant(
+        "an entry is another's if three reads say so",
+        ((S3Store._is_settled, "range(_READS)", "range(1)"),),
+        modes=("C",),
+        fixed={**LOSSY, "flaky": True, "starts": 2},
+    ),
+    "damaged after three reads": Mutant(
+        "a file is damaged if three reads say so",
+        ((entry.read_file, "range(READS)", "range(1)"),),
+        fixed={**TRIAL, "flaky": True},
+    ),
+    "torn keeps its slot": Mutant(
+        "an entry that cannot be read keeps its slot",
+        (
+            (
+                history.Survey.top.fget,
+                "(slot.seq for slot in self.slots)",
+                "(slot.seq for slot in self.slots if slot.key not in self.torn)",
+            ),
+        ),
+        fixed=ROT_ENTRY,
+    ),
+    "stops for a torn entry": Mutant(
+        "a holder stops for an entry above its own that cannot be read",
+        (
+            (
+                TrialLog._stop_if_higher,
+                "if entry is None:",
+                "if entry is None:\n            return\n        if not entry:",
+            ),
+        ),
+        fixed=ROT_ENTRY,
+    ),
+    "keep 2": Mutant("two checkpoints or more are kept", fixed={**ROT_ENTRY, "keep": 1}),
+    "a missing file asks for another look": Mutant(
+        "a holder that misses a file looks whether the trial was taken",
+        ((TrialLog.get_file, "self._look()", "pass"),),
+        fixed=TRIAL,
+    ),
+}
+
+GARBAGE = {
+    "gc by fence": Mutant(
+        "gc takes what cannot be committed any more (instead: what is older than 24 h)",
+        (
+            (gc.plan, "store.now() - courtesy_s", "store.now() - COURTESY_S"),
+            (gc._trial_rule, 'None if head.event == "done" else rank', "None"),
+        ),
+        fixed={**GC, "days": True},
+    ),
+    "fence by commit": Mutant(
+        "the fence is the head's rank, not that of a claim",
+        (
+            (
+                gc._trial_rule,
+                "rank = head.attempt, head.writer",
+                "rank = max((one.attempt, one.writer) for one in entries)",
+            ),
+        ),
+        fixed=GC,
+    ),
+    "gc waits for a settled head": Mutant(
+        "while somebody with a higher rank stands at or above the head nothing goes",
+        ((gc._trial_rule, "if any(one.seq", "if False and any(one.seq"),),
+        fixed=GC,
+    ),
+    "gc waits for a readable log": Mutant(
+        "while an entry is torn nothing goes",
+        ((gc._trial_rule, "if len(entries) < len(slots):", "if False:"),),
+        fixed={**GC, "rot": "entry"},
+    ),
+    "gc spares what the head names": Mutant(
+        "nothing goes that the head's inventory names",
+        ((gc._trial_rule, "_Rule(named,", "_Rule(frozenset(),"),),
+        fixed=GC,
+    ),
+    "gc ends with done": Mutant(
+        "of a trial that is done everything goes that its head does not name",
+        ((gc._trial_rule, 'None if head.event == "done" else rank', "rank"),),
+        fixed=GC,
+    ),
+    "gc aborts old uploads": Mutant(
+        "an upload goes that is older than 24 h",
+        ((gc.plan, "if dead or leftover.modified < old:", "if False:"),),
+        modes=("N", "M"),
+        fixed=LOSSY,
+    ),
+    "gc lists blobs first": Mutant(
+        "blobs are listed before the logs are read",
+        (
+            (
+                gc.plan,
+                'for blob in store.list("obj/"):',
+                'rule_of(BlobName("trial", "m-1", 0, ""))\n    for blob in store.list("obj/"):',
+            ),
+        ),
+        fixed=GC,
+        not_needed="the fence holds for every log that was ever true: a plan may be of any age",
+    ),
+}
+
+VIEWS = {
+    "view key with number": Mutant(
+        "the key of a summary holds the number of its entry",
+        ((keys.view_key, "{inverted(seq)}.{writer}", "{inverted(0)}.{'0' * 16}"),),
+        fixed=TRIAL,
+    ),
+    "who finds done writes the view": Mutant(
+        "who finds a trial done and an older summary writes it",
+        ((views.refresh_view, "parsed[1] >= seq", "True"),),
+        fixed={**TRIAL, "kill": 0.01},
+    ),
+}
+
+BAGS = {
+    "gc keeps what any done names": Mutant(
+        "gc keeps what any done names",
+        ((bag.read_named, "for done in dones for", "for done in dones[:1] for"),),
+        fixed={**BAG, "collectors": 2},
+    ),
+    "gc waits for a done": Mutant(
+        "of a bag nothing goes before a done",
+        (
+            (bag.read_named, "if not dones:\n        return None", "pass"),
+            (gc._bag_rule, " or read_done(store, kind, subject) is None", ""),
+        ),
+        fixed={**BAG, "collectors": 2},
+    ),
+    "gc waits for a whole done": Mutant(
+        "of a bag nothing goes before a done whose blobs are all there",
+        ((gc._bag_rule, " or read_done(store, kind, subject) is None", ""),),
+        fixed={**BAG, "collectors": 2},
+    ),
+    "gc leaves runs alone": Mutant(
+        "of a run nothing goes",
+        (
+            (gc._bag_rule, 'if kind == "run":', "if False:"),
+            (bag.read_named, "if not dones:\n        return None", "pass"),
+            (gc._bag_rule, " or read_done(store, kind, subject) is None", ""),
+        ),
+        fixed={"subject": "run", "collectors": 2},
+    ),
+    "a line of a bag is readable before gc": Mutant(
+        "while a line of a bag cannot be read nothing goes",
+        (
+            (
+                bag.read_named,
+                "if line is None:\n            return None",
+                "if line is None:\n            continue",
+            ),
+        ),
+        fixed={**BAG, "collectors": 2, "rot": "entry"},
+    ),
+    "the next done": Mutant(
+        "a reader takes the next done if a blob of the first is missing",
+        (
+            (
+                bag.BagReader.done,
+                "for line in lines:",
+                "for line in [one for one in lines if one.item == DONE][:1]:",
+            ),
+        ),
+        fixed={**BAG, "rot": "entry"},
+    ),
+    "a done is whole": Mutant(
+        "a done counts if its blobs are all there",
+        ((bag.BagReader.done, "if _is_there(files, sizes):", "if True:"),),
+        fixed=BAG,
+    ),
+    "blobs before item": Mutant(
+        "blobs are put before the item that names them",
+        (
+            (
+                bag.Bag.put_file,
+                "self._store.put(key, data)",
+                'self.__dict__.setdefault("later", {})[key] = data',
+            ),
+            (
+                bag.Bag._put,
+                "self._store.put_if_absent(key, data)",
+                (
+                    "self._store.put_if_absent(key, data)\n"
+                    '    for one in self.__dict__.pop("later", {}).items():\n'
+                    "        self._store.put(*one)"
+                ),
+            ),
+        ),
+        fixed=BAG,
+    ),
+    "a second line has a name of its own": Mutant(
+        "one process puts each key of a bag once",
+        ((bag.Bag._put, "if item in self._mine:", "if False:"),),
+        fixed=BAG,
+    ),
+}
+
+UPLOADS = {
+    "multipart": Mutant(
+        "without exclusive writes an object is uploaded in parts",
+        ((S3Store.put, "if self.conditional and len(data) <= PART_BYTES:", "if True:"),),
+        modes=("N",),
+    ),
+    "an unknown upload is read back": Mutant(
+        "an upload that is unknown may be complete",
+        ((S3Store._put_parts, "if not self._holds(key, data):", "if True:"),),
+        modes=("N",),
+        fixed=LOSSY,
+        not_needed="the same bytes are put again under their key; reading back saves the upload",
+    ),
+    "one length, one body": Mutant(
+        "an answer that is shorter than it said is no answer",
+        ((S3Store._body, 'if len(data) != int(answer["ContentLength"]):', "if False:"),),
+    ),
+}
+
+MUTANTS = {**CLAIMS, **COMMITS, **READS, **GARBAGE, **VIEWS, **BAGS, **UPLOADS}
