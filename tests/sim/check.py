@@ -23,8 +23,8 @@ Content = Mapping[str, Any]
 
 def file_bytes(name: str, step: int) -> bytes:
     """What a file of a checkpoint holds: a function of the step, as a training is."""
-    if name == "model.json":
-        return b"model, the same bytes at every step\n"
+    if name.endswith(".json"):
+        return b"%s, the same bytes at every step\n" % name.encode()
     return b"%s after step %d\n" % (name.encode(), step)
 
 
@@ -179,7 +179,10 @@ class TrialModel:
                 return False
             key = draw.choice(keys)
         self.rotten = key
-        self.server.spoil(key)
+        if self.world.profile.rot == "gone":
+            self.server.remove(key)
+        else:
+            self.server.spoil(key)
         return True
 
     def best_position(self) -> int:
@@ -187,7 +190,7 @@ class TrialModel:
         found = 0
         for one, (_, step) in self.said.items():
             own = [live for live in self.entries[one]["live"] if live["step"] == step]
-            if self.world.profile.rot != "blob" or all(
+            if self.world.profile.rot in {"", "entry"} or all(
                 self.is_good(file) for live in own for file in live["files"]
             ):
                 found = max(found, step)

@@ -48,11 +48,12 @@ def draw_profile(seed: int, mode: str, **fixed: Any) -> Profile:
         keep=draw.choice((1, 2, 2, 2)),
         kill=draw.choice((0.0, 0.003, 0.01)),
         lose=draw.choice((0.0, 0.02, 0.1, 0.3)),
-        rot=draw.choice(("", "", "", "", "", "", "entry", "blob")),
+        rot=draw.choice(("", "", "", "", "", "", "entry", "blob", "gone")),
         flaky=draw.random() < 0.15,
         days=draw.random() < 0.2,
         page=draw.choice((1000, 1000, 3)),
         urgent=draw.random() < 0.4,
+        stubborn=draw.random() < 0.3,
         clash=True,
     )
     profile = replace(profile, **fixed)
@@ -107,7 +108,8 @@ class _History:
 
     def _start(self, name: str, body: Any) -> None:
         process = self.world.process(name, self.world.draw.choice(HOSTS))
-        wait_s = self.world.draw.choice((0.0, 0.0, 2.0, 60.0))
+        patient = not self.world.profile.stubborn
+        wait_s = self.world.draw.choice((0.0, 0.0, 2.0, 60.0)) if patient else 0.0
         store = open_sim(self.server, process, wait_s=wait_s)
 
         def run() -> None:
@@ -150,7 +152,6 @@ class TrialHistory(_History):
         draw = self.world.draw
         manners = Manners(
             take_over=draw.random() < 0.8,
-            stubborn=draw.random() < 0.5,
             careless=draw.random() < 0.2,
             stops=draw.choice((0.0, 0.0, 0.1)),
         )

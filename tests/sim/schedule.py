@@ -38,11 +38,13 @@ class Profile:
     lose: float = 0.0
     """Chance that a request or its reply goes wrong."""
     rot: str = ""
-    """One 'entry' or 'blob' goes bad."""
+    """One 'entry' or 'blob' goes bad, or a blob is 'gone': somebody deleted it by hand."""
     flaky: bool = False
     """Two reads of each process are damaged on their way."""
     days: bool = False
     """The clocks jump by a day now and then."""
+    stubborn: bool = False
+    """Processes wait for no store, and go on after errors that should end them."""
     page: int = 1000
     """Keys in one page of a listing."""
     urgent: bool = False
@@ -261,7 +263,7 @@ class World:
     def _happen(self) -> None:
         if self.late and self.draw.random() < 0.04:
             self.land(self.draw.randrange(len(self.late)))
-        if self.profile.days and self.draw.random() < 0.01:
+        if self.profile.days and self.draw.random() < 0.02:
             self.now += DAY_S
             self.say("a day passes")
         if 0 <= self._rots_at <= self.steps and self.rot():

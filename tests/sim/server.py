@@ -130,7 +130,7 @@ class Client:
 
         data = self._ask("get", Key, read, writes=False)
         damages = data and self._process.damages and not self._world.quiet
-        if damages and self._world.draw.random() < 0.1:
+        if damages and self._world.draw.random() < 0.25:
             self._process.damages -= 1
             self._world.say(f"reads {Key} damaged")
             data = flip(data, self._world.draw)

@@ -96,9 +96,14 @@ class BagModel:
         if not keys:
             return False
         self.rotten = self.world.draw.choice(keys)
-        self.server.spoil(self.rotten)
-        self.items_said.discard(self.rotten)
-        self.done_said = self.done_said and bool(self.dones())
+        said, self.done_said, items, self.items_said = self.done_said, False, self.items_said, set()
+        if self.world.profile.rot == "gone":
+            self.server.remove(self.rotten)
+        else:
+            self.server.spoil(self.rotten)
+        lines = self.lines()
+        self.done_said = said and bool(self.dones())
+        self.items_said = {key for key in items if key in lines and self.is_whole(lines[key])}
         return True
 
     def leaked(self) -> list[str]:

@@ -15,6 +15,7 @@ from segnets.store.views import refresh_view
 from sim.check import SHA, STEPS_PER_EPOCH, TRIAL, TrialModel, digest, file_bytes
 from sim.schedule import World
 
+BEST = ("weights", "model.json")
 LISTS = 6
 """How often a reader lists while the head moves under it."""
 
@@ -24,8 +25,6 @@ class Manners:
     """How one process behaves."""
 
     take_over: bool = True
-    stubborn: bool = False
-    """Goes on after an error that should end it."""
     careless: bool = False
     """Tries to name files that were dropped or found damaged."""
     stops: float = 0.0
@@ -76,19 +75,39 @@ class Trainer:
             at_end = self.step % STEPS_PER_EPOCH == 0
             if not at_end and draw.random() > self.manners.middle:
                 continue
-            self._save(log, "done" if self.step == last else "checkpoint")
+            self._save_or_go_on(log, last)
             if self.step < last and draw.random() < self.manners.stops:
                 self._commit(log, draw.choice(("stopped", "failed")), [], self._kept())
                 return "stopped"
         return "done"
 
+    def _save_or_go_on(self, log: TrialLog, last: int) -> None:
+        """Save; a stubborn one tries further steps after an error, and at last raises the error."""
+        first: Exception | None = None
+        for _ in range(4):
+            before = self.checkpoints, self.best
+            try:
+                self._save(log, "done" if self.step == last else "checkpoint")
+            except (Unavailable, TakenOver) as error:
+                first = first or error
+                self.checkpoints, self.best = before
+                if not self.world.profile.stubborn or self.step == last:
+                    break
+                self.step += 1
+            else:
+                if first is not None:
+                    self.world.count("went on")
+                return
+        assert first is not None
+        raise first
+
     def _save(self, log: TrialLog, event: str) -> None:
         """A checkpoint as the Saver makes it: state, and the best weights, shared until they change."""
-        files = [log.put_file("state.pt", file_bytes("state.pt", self.step))]
+        names = ("state.pt", "extra.json") if self.step % 2 else ("state.pt",)
+        files = [log.put_file(name, file_bytes(name, self.step)) for name in names]
         best = self.best
         if best is None or self.step % 3 == 1:
-            names = ("weights", "model.json")
-            refs = tuple(log.put_file(name, file_bytes(name, self.step)) for name in names)
+            refs = tuple(log.put_file(name, file_bytes(name, self.step)) for name in BEST)
             files += refs
             best = Live(self.step // STEPS_PER_EPOCH, self.step, ("best",), refs)
         elif any(ref.key not in self._named(log) for ref in best.files):
@@ -103,7 +122,6 @@ class Trainer:
             ("last",),
             tuple({ref.key: ref for ref in (*files, *best.files)}.values()),
         )
-        before = (self.checkpoints, self.best)
         self.checkpoints, self.best = [*self.checkpoints, newest], best
         live = self._kept()
         if self.manners.careless and self.gone and self.world.draw.random() < 0.3:
@@ -113,25 +131,7 @@ class Trainer:
                 self.world.count("refused")  # as it must: a dead key is never named again
             else:
                 return
-        try:
-            self._commit(log, event, files, live)
-        except (Unavailable, TakenOver):
-            if not self.manners.stubborn:
-                raise
-            self.checkpoints, self.best = before
-            self.step += 1
-            self._save_again(log)
-            raise
-
-    def _save_again(self, log: TrialLog) -> None:
-        """What must be refused: another entry after one whose outcome is unknown."""
-        if self.step > self.world.profile.epochs * STEPS_PER_EPOCH:
-            return
-        try:
-            self._save(log, "checkpoint")
-        except (StoreError, TakenOver):
-            return
-        self.world.count("went on")
+        self._commit(log, event, files, live)
 
     def _commit(
         self, log: TrialLog, event: str, files: Sequence[FileRef], live: Sequence[Live]
@@ -177,7 +177,7 @@ class Trainer:
                 best_step // STEPS_PER_EPOCH,
                 best_step,
                 ("best",),
-                tuple(ref for ref in live.files if ref.name != "state.pt"),
+                tuple(ref for ref in live.files if ref.name in BEST),
             )
             head = log.head
             stay = head.live if head is not None and live in head.live else ()
