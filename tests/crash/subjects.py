@@ -5,6 +5,7 @@ that must be equal after any interruption.
 """
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from support.tiny_dataset import make_tiny_dataset
 
 from crash import tiny
@@ -71,6 +73,10 @@ class Subject:
     def lost(self, place: Place, store: Store) -> list[str]:
         """What was acknowledged and is not there."""
         raise NotImplementedError
+
+    def torn(self, _: Place) -> list[str]:
+        """What stands beside the store and is not whole."""
+        return []
 
 
 class Trial(Subject):
@@ -273,6 +279,15 @@ class Predictions(_BagSubject):
         bag = Bag(store, "run", RUN, "0" * 64)
         with acknowledging(place):
             predict.predict_frames(self.predictor, self.jobs, self.source, sink, bag, meta={})
+
+    def torn(self, place: Place) -> list[str]:
+        masks, torn = open_sink(self.sink(place)), []
+        for listed in masks.list():
+            try:
+                Image.open(io.BytesIO(masks.get(listed.key) or b"")).load()
+            except (OSError, SyntaxError) as error:
+                torn.append(f"{listed.key}: {error}")
+        return torn
 
     def product(self, place: Place, store: Store) -> Any:
         items = BagReader(store, "run", RUN).items()

@@ -19,8 +19,12 @@ from crash.forks import Ended, in_child
 from crash.subjects import Place, Subject, fill
 from crash.taps import Injector, Taps, proceed_always
 from crash.tiny import Made
+from segnets.errors import Corrupt
+from segnets.store.base import Store
+from segnets.store.keys import KINDS
 from segnets.store.names import list_subjects
 from segnets.store.verify import Found, verify
+from segnets.store.views import list_views, read_view
 
 WAIT_S = 0.3
 """How long a run waits for a store that an injector has broken."""
@@ -155,6 +159,7 @@ def look(subject: Subject, place: Place, expected: Any = None) -> dict[str, Any]
             verify(store, kind, one, found)
     # a bag of which nothing counts yet is no damage
     faults = [fault for fault in found.faults if complete or "no line of it" not in fault]
+    faults += torn_views(store) + subject.torn(place)
     product = plain(subject.product(place, store)) if complete else None
     unequal = complete and product != expected
     return {
@@ -162,6 +167,18 @@ def look(subject: Subject, place: Place, expected: Any = None) -> dict[str, Any]
         "corrupt": faults,
         "unequal": _differs(expected, product) if unequal else "",
     }
+
+
+def torn_views(store: Store) -> list[str]:
+    """Summaries that cannot be read."""
+    torn = []
+    for kind in KINDS:
+        for listed in list_views(store, kind).values():
+            try:
+                read_view(store, listed.key)
+            except Corrupt as error:
+                torn.append(str(error))
+    return torn
 
 
 def exists(place: Place) -> bool:
