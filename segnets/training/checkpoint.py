@@ -1,7 +1,8 @@
 """The checkpoint files of a trial: write them, verify them, choose the one to go on from, load a model.
 
-Where resume is decided. Bytes are believed in this order: size and SHA-256 against the sealed entry
-(torch loads a flipped byte in silence), `weights_only=True`, then names, shapes, dtypes and strides
+Where resume is decided. Bytes are believed in this order: no more of them than this model's state can
+have, SHA-256 against the sealed entry (torch loads a flipped byte in silence), an archive that holds
+tensors and plain values only (archive.py), `weights_only=True`, then names, shapes, dtypes and strides
 against the model that was built (torch also loads a tensor that claims 40 GB with stride 0), and only
 then is anything copied. Whatever is wrong is `Corrupt`, and the checkpoint before is taken.
 """
@@ -25,6 +26,7 @@ from segnets.models.registry import build
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, Live, read_file
 from segnets.store.log import TrialLog, read_head, read_history
+from segnets.training.archive import check_archive
 from segnets.training.state import (
     VERSION,
     Snapshot,
@@ -78,7 +80,8 @@ def model_bytes(config: TrainConfig, dataset: ClipDataset, trial: str) -> bytes:
 
 
 def parse_state(data: bytes, where: str) -> Snapshot:
-    """The content of state.pt, still unchecked against a model; Corrupt if torch refuses it."""
+    """The content of state.pt, still unchecked against a model; Corrupt if it is none."""
+    check_archive(data, where)
     try:
         taken = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001  # a hostile file raises any of five kinds
@@ -115,6 +118,8 @@ def resume(
         where = f"checkpoint of epoch {live.epoch}, step {live.step}"
         try:
             (ref,) = (file for file in live.files if file.name == STATE_FILE)
+            if ref.size > _most_bytes(state):
+                raise unusable(f"it has {ref.size} bytes, more than a state of this model", where)
             next_batch = restore(state, parse_state(log.get_file(ref), where), where)
             if next_batch != keys_digest(next_keys()):
                 raise unusable("the next batch would be another one", where)
@@ -123,6 +128,12 @@ def resume(
             logger.warning("epoch %d cannot be used: %s", live.epoch, error)
             log.note("skipped", f"epoch {live.epoch}, step {live.step}: {error}")
     return None
+
+
+def _most_bytes(state: TrainState) -> int:
+    """More than the state.pt of this model can have: weights, averaged ones, two moments each, rows."""
+    weights = sum(int(one.nbytes) for one in state.module.state_dict().values())
+    return 5 * weights + 64 * 2**20
 
 
 def _resumed(log: TrialLog, state: TrainState, live: Live, digest: str, where: str) -> Resumed:

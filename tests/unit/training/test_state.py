@@ -3,16 +3,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from support import states
+from support.states import one_step
 
 from segnets.errors import Corrupt
 from segnets.training.checkpoint import parse_state, state_bytes, weights_bytes
-from segnets.training.optim import Ema, build_optimizer
 from segnets.training.state import (
-    TrainState,
     keys_digest,
     restore,
-    seed_everything,
     snapshot,
     state_sha256,
 )
@@ -20,31 +18,10 @@ from segnets.training.state import (
 
 @pytest.fixture
 def make_state(trial_config):
-    def make(*, steps=0, width=4, **settings):
-        config = trial_config(**settings)
-        seed_everything(3)
-        module = nn.Sequential(
-            nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.Conv2d(width, 2, 1)
-        )
-        module.to(memory_format=torch.channels_last)
-        ema = Ema(module, 0.99) if config.ema else None
-        state = TrainState(module, ema, build_optimizer(module, config), total_steps=10)
-        for _ in range(steps):
-            one_step(state)
-        return state
+    def make(*, steps=0, **settings):
+        return states.make_state(trial_config(**settings), steps=steps)
 
     return make
-
-
-def one_step(state):
-    clips = torch.rand(2, 3, 8, 8) * random.random() * np.random.rand()  # noqa: NPY002
-    state.optimizer.zero_grad()
-    state.module(clips).square().mean().backward()
-    state.optimizer.step()
-    state.step += 1
-    state.samples += 2
-    if state.ema is not None:
-        state.ema.update(state.step)
 
 
 def taken_from(state):
