@@ -111,9 +111,11 @@ def _trial_rule(store: Store, trial: str) -> _Rule:
 def _bag_rule(store: Store, kind: str, subject: str) -> _Rule:
     if kind == "run":
         return _Rule(why_not="a run is never done")
-    named = read_named(store, kind, subject)
-    if named is None or read_done(store, kind, subject) is None:
+    if read_done(store, kind, subject) is None:
         return _Rule(why_not="it is not complete")
+    named = read_named(store, kind, subject)  # after: it must know the done that was found whole
+    if named is None:
+        return _Rule(why_not="it is not complete, or a line of it cannot be read")
     return _Rule(frozenset(named))
 
 

@@ -89,6 +89,26 @@ def test_of_a_bag_nothing_goes_before_a_done_and_nothing_that_any_done_names(sto
     assert doomed(store) == {orphan.key}
 
 
+def test_a_done_that_comes_while_gc_reads_keeps_its_blobs(store):
+    first, second = (Bag(store, "eval", "e-1", SHA) for _ in range(2))
+    lost = first.put_file("table.parquet", b"scores")
+    first.put_done({"scores": first.put_item("scores", [lost])})
+    store.delete([lost.key])
+    again = second.put_item("scores", [second.put_file("table.parquet", b"scores")])
+    real, listings = store.list, []
+
+    def list_then_put_done(prefix, **more):
+        found = real(prefix, **more)
+        if prefix.startswith("log/") and not listings:
+            listings.append(prefix)
+            second.put_done({"scores": again})
+        return found
+
+    store.list = list_then_put_done
+    assert doomed(store) == set()
+    assert listings
+
+
 def test_a_run_is_left_alone(store):
     bag = Bag(store, "run", "pred-1", SHA)
     bag.put_file("run.json", b"{}")
