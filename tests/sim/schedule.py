@@ -110,6 +110,8 @@ class World:
         self.tasks: list[Task] = []
         self.running: Task | None = None
         self.late: list[tuple[str, Callable[[], Any]]] = []
+        self.collecting = 0
+        """Collectors between their plan and its end."""
         self.rot: Callable[[], bool] = lambda: False
         self.restart: Callable[[], None] = lambda: None
         self._home = threading.Lock()

@@ -33,6 +33,8 @@ class BagModel:
         self.done_said = False
         self.items_said: set[str] = set()
         self.rotten = ""
+        self._doomed = False
+        """The one whole done was damaged after gc had planned to delete what others were making."""
         server.changed = self.changed
         world.rot = self.rot
 
@@ -80,7 +82,8 @@ class BagModel:
     def say_done(self) -> None:
         self.world.count("said")
         self.world.say("says that it is complete")
-        self.done_said = self.done_said or not self.rotten or bool(self.dones())
+        if not self._doomed:
+            self.done_said = self.done_said or not self.rotten or bool(self.dones())
         self.check()
 
     def say_item(self, key: str) -> None:
@@ -96,13 +99,15 @@ class BagModel:
         if not keys:
             return False
         self.rotten = self.world.draw.choice(keys)
+        late = any(what.startswith("delete") for what, _ in self.world.late)
+        self._doomed = bool(self.world.collecting or late)
         said, self.done_said, items, self.items_said = self.done_said, False, self.items_said, set()
         if self.world.profile.rot == "gone":
             self.server.remove(self.rotten)
         else:
             self.server.spoil(self.rotten)
         lines = self.lines()
-        self.done_said = said and bool(self.dones())
+        self.done_said = said and bool(self.dones()) and not self._doomed
         self.items_said = {key for key in items if key in lines and self.is_whole(lines[key])}
         return True
 

@@ -252,10 +252,13 @@ def _check_head(world: World, model: TrialModel, head: Entry | None, said: set[s
 def collect_garbage(world: World, store: Store) -> None:
     """gc a few times, with the 24 hours of courtesy or without."""
     for _ in range(3):
+        world.collecting += 1
         try:
             found = plan(store, courtesy_s=world.draw.choice((0.0, 0.0, COURTESY_S)))
             world.count("collected" if found.blobs else "nothing to collect")
             collect(store, found)
         except StoreError:
             continue
+        finally:
+            world.collecting -= 1
         world.sleep(world.draw.choice((1.0, 60.0)))
