@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sim.manners import check_claim
 from sim.schedule import World
 from sim.server import Server
 
@@ -106,6 +107,8 @@ class TrialModel:
             if content is not None:
                 self.entries[digest(data)] = content
                 self.landed.append((content["writer"], key))
+                if content["event"] == "claim":
+                    check_claim(self.world, content["writer"])
             self.check()
         elif key.startswith(OBJ) and data is None:
             head = self.head()

@@ -91,8 +91,8 @@ def _this_process() -> dict[str, Any]:
 
 
 def _start_time(pid: int) -> str:
-    here = world().processes
-    return f"start-{pid}" if pid < len(here) and not here[pid].dead else ""
+    there = [one for one in world().processes if one.host == _here().host and not one.dead]
+    return f"start-{pid}" if any(one.number == pid for one in there) else ""
 
 
 def _urandom(size: int) -> bytes:

@@ -108,8 +108,7 @@ class _History:
 
     def _start(self, name: str, body: Any) -> None:
         process = self.world.process(name, self.world.draw.choice(HOSTS))
-        patient = not self.world.profile.stubborn
-        wait_s = self.world.draw.choice((0.0, 0.0, 2.0, 60.0)) if patient else 0.0
+        wait_s = self.world.draw.choice((0.0, 0.0, 2.0, 60.0))
         store = open_sim(self.server, process, wait_s=wait_s)
 
         def run() -> None:
@@ -151,7 +150,7 @@ class TrialHistory(_History):
     def write(self, store: Any) -> str:
         draw = self.world.draw
         manners = Manners(
-            take_over=draw.random() < 0.8,
+            take_over=draw.random() < 0.7,
             careless=draw.random() < 0.2,
             stops=draw.choice((0.0, 0.0, 0.1)),
         )

@@ -3,7 +3,7 @@
 Words of the source are as in its file, but for the indentation of a method.
 """
 
-from segnets.store import bag, entry, gc, history, keys, views
+from segnets.store import bag, beat, entry, gc, history, keys, views
 from segnets.store.log import TrialLog
 from segnets.store.s3 import S3Store
 from sim.mutants import Mutant
@@ -11,7 +11,7 @@ from sim.mutants import Mutant
 TRIAL = {"subject": "trial"}
 BAG = {"subject": "dataset"}
 LOSSY = {"subject": "trial", "lose": 0.3}
-STUBBORN = {**LOSSY, "stubborn": True}
+STUBBORN = {"subject": "trial", "lose": 0.1, "stubborn": True}
 GC = {"subject": "trial", "collectors": 2}
 ROT_ENTRY = {"subject": "trial", "rot": "entry"}
 
@@ -92,7 +92,8 @@ COMMITS = {
     "stuck after a failed look": Mutant(
         "after a look that failed nothing more is written",
         ((TrialLog.commit, 'self._stuck = "its last entry could not be looked after"', "pass"),),
-        fixed=STUBBORN,
+        modes=("N",),
+        fixed={**STUBBORN, "kill": 0.0, "epochs": 3},
     ),
     "create-if-absent": Mutant(
         "an entry is put where nothing stands",
@@ -444,6 +445,34 @@ BAGS = {
     ),
 }
 
+BEATS = {
+    "beats are watched": Mutant(
+        "a start without --take-over watches the beats of those that may live",
+        ((beat.wait_until_still, "if not watched:", "if True:"),),
+        fixed=TRIAL,
+    ),
+    "two periods": Mutant(
+        "beats are watched for two periods",
+        ((beat.wait_until_still, "watch_s = 2 * PERIOD_S", "watch_s = PERIOD_S"),),
+        fixed=TRIAL,
+    ),
+    "a beat that moved": Mutant(
+        "a start without --take-over stops for a beat that moves",
+        ((beat.wait_until_still, "if moved:", "if False:"),),
+        fixed=TRIAL,
+    ),
+    "nobody waits for the dead": Mutant(
+        "a process of this machine that is gone is not waited for",
+        ((beat.is_gone, "return isinstance(pid, int) and", "return False and"),),
+        fixed=TRIAL,
+    ),
+    "of this machine": Mutant(
+        "only of a process of this machine can it be known that it is gone",
+        ((beat.is_gone, "if any(beat.get(name)", "if False and any(beat.get(name)"),),
+        fixed=TRIAL,
+    ),
+}
+
 UPLOADS = {
     "multipart": Mutant(
         "without exclusive writes an object is uploaded in parts",
@@ -459,4 +488,4 @@ UPLOADS = {
     ),
 }
 
-MUTANTS = {**CLAIMS, **COMMITS, **READS, **GARBAGE, **VIEWS, **BAGS, **UPLOADS}
+MUTANTS = {**CLAIMS, **COMMITS, **READS, **GARBAGE, **VIEWS, **BAGS, **BEATS, **UPLOADS}

@@ -44,13 +44,22 @@ class Profile:
     days: bool = False
     """The clocks jump by a day now and then."""
     stubborn: bool = False
-    """Processes wait for no store, and go on after errors that should end them."""
+    """Processes go on after errors that should end them."""
     page: int = 1000
     """Keys in one page of a listing."""
     urgent: bool = False
     """Few switches, at unlikely places, instead of many."""
     clash: bool = False
     """Two plain writes of one key at once lose it, as on rclone."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A beat as a process has read it, and whether it could know that its owner is gone."""
+
+    data: bytes
+    gone: bool
+    now: float
 
 
 @dataclass
@@ -62,7 +71,10 @@ class Process:
     number: int
     dead: bool = False
     damages: int = 0
+    polite: bool = False
+    """Has still to claim, without --take-over."""
     writers: set[str] = field(default_factory=set)
+    beats: dict[str, list[Seen]] = field(default_factory=dict)
     tasks: list["Task"] = field(default_factory=list)
 
 

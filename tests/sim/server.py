@@ -15,6 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from segnets.store.keys import parse_beat
+from sim.manners import note_beat, owner_of
 from sim.schedule import Killed, Process, World
 
 REWRITTEN = ("beat/", "probe/")
@@ -134,6 +136,10 @@ class Client:
             self._process.damages -= 1
             self._world.say(f"reads {Key} damaged")
             data = flip(data, self._world.draw)
+        parsed = parse_beat(Key)
+        if parsed is not None:
+            owner = owner_of(self._world, parsed[1])
+            note_beat(self._process, owner, Key, data, self._world.now)
         return answer(Body=io.BytesIO(data), ContentLength=len(data))
 
     def put_object(self, *, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Trainer:
 
     def run(self) -> str:
         began = len(self.model.landed)
+        if self.world.running is not None:
+            self.world.running.process.polite = not self.manners.take_over
         try:
             return self._run()
         except TakenOver:
