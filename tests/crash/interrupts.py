@@ -110,6 +110,7 @@ class Interrupted(MidEpoch):
     def __init__(self, made: tiny.Made) -> None:
         super().__init__(made)
         self.lab = Lab(made, "folder")
+        self.mutate: Callable[[], None] | None = None
         self.half = made.fresh("half") / "store"
         stopped = in_child(lambda: self._train(str(self.half), None, stop=True))
         assert stopped.fault == "Stopped", stopped
@@ -156,6 +157,8 @@ class Interrupted(MidEpoch):
             yield place
 
     def _traced(self, scene: str, place: Place, tracer: Tracer) -> Any:
+        if self.mutate is not None:
+            self.mutate()
         forget_the_seed()
         sys.settrace(tracer)
         try:

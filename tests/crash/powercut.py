@@ -54,6 +54,8 @@ def run(
             moments[name] = len(mine)
             for at in mine:
                 cuts.try_moment(at, chance, count)
+            for killed in cuts.unsynced_folders()[part - 1 :: parts] if sample is None else ():
+                cuts.try_after_kill(chance, count, killed)
             for _ in range(KILLED_FIRST // parts if sample is None else sample):
                 cuts.try_after_kill(chance, count)
     return {**total(counts), "moments": moments}
@@ -85,17 +87,30 @@ class Cuts:
             what = f"{self.subject.name}, {mode}, after {at} of {len(self.events)} events"
             self._try(disk, disk.cut(mode, chance), count, what)
 
-    def try_after_kill(self, chance: random.Random, count: Count) -> None:
-        """Kill at a random moment, let the next process go on, cut the power at a random moment."""
-        killed = chance.randrange(1, len(self.events))
+    def unsynced_folders(self) -> list[int]:
+        """Moments at which folders are made and not one of their names is fsynced yet."""
+        calls = [event.call for event in self.events]
+        return [
+            at for at in range(1, len(calls)) if (calls[at - 1], calls[at]) == ("mkdir", "fsync")
+        ]
+
+    def try_after_kill(
+        self, chance: random.Random, count: Count, killed: int | None = None
+    ) -> None:
+        """Kill at a moment, let the next process go on, cut the power at a random moment.
+
+        With a moment given, all that was not fsynced is lost at the end; else all is by chance.
+        """
+        at_end = killed is not None
+        killed = killed or chance.randrange(1, len(self.events))
         disk = self._disk(self.events[:killed])
         with self._place() as place:
             write_tree(disk.tree(), place.base)
             more = self._record(place)
-        at = chance.randrange(1, len(more) + 1)
+        at = len(more) if at_end else chance.randrange(1, len(more) + 1)
         for event in more[:at]:
             disk.apply(event)
-        mode = chance.choice(MODES)
+        mode = "lost" if at_end else chance.choice(MODES)
         what = f"{self.subject.name}, killed after {killed} events, {mode} after {at} more"
         self._try(disk, disk.cut(mode, chance), count, what)
 

@@ -23,7 +23,7 @@ from crash.tries import Count, Lab, forget_the_seed, look, total, undisturbed
 from segnets.config.ids import trial_id
 from segnets.store.folder import FolderStore
 from segnets.store.log import read_head, read_history
-from segnets.training.checkpoint import EPOCHS_FILE
+from segnets.training.checkpoint import EPOCHS_FILE, STATE_FILE
 
 Mutate = Callable[[], None]
 
@@ -118,9 +118,15 @@ class Rotten:
                 path.write_bytes(left)
             # a damaged line stays where it is, and verify tells of it
             told = path.name if key.startswith("log/") or key in tables else None
+            if when == "done" or key not in named.keys() - tables:
+                return self._again(place, lambda: self._run(place), told)
+            in_child(lambda: self._run(place, die_after=1))
+            looked = in_child(lambda: look(self.subject, place))
             found = self._again(place, lambda: self._run(place), told)
-            if key in named - tables and when == "half" and not found.get("wrong_end"):
-                found["not_told"] = self._not_told(place)
+            found["still_named"] = looked.value["corrupt"] if looked.returned else str(looked)
+            found["not_told"] = self._not_told(place)
+            if named[key] == STATE_FILE and "1" in tiny.acknowledged(place.acks):
+                found["begun_again"] = "the checkpoint before the damaged one was not taken"
             return found
 
     def try_misread(self, at: int) -> dict[str, Any]:
@@ -180,13 +186,13 @@ class Rotten:
             die()  # it has fewer lines: killed at its end
         return reads
 
-    def _newest(self, place: Place) -> set[str]:
-        """The keys of the checkpoint that a trial would go on from."""
+    def _newest(self, place: Place) -> dict[str, str]:
+        """Key -> name of the files of the checkpoint that a trial would go on from."""
         if not isinstance(self.subject, Trial):
-            return set()
+            return {}
         head = read_head(place.open(write=False), self._trial())
         assert head is not None
-        return {file.key for file in head.live[-1].files}
+        return {file.key: file.name for file in head.live[-1].files}
 
     def _tables(self, place: Place) -> set[str]:
         """The keys of epochs tables: nobody goes on from one, since the state has its rows too."""

@@ -46,9 +46,9 @@ def test_what_was_not_fsynced_is_lost_kept_or_torn_each_by_itself():
 
 
 def test_a_loss_of_power_loses_nothing_that_was_said_to_be_saved():
-    found = powercut.run(1, 1, seed=0, store="folder", sample=2, only=("trial", "grid"))
+    found = powercut.run(1, 1, seed=0, store="folder", sample=1, only=("trial", "grid"))
     assert (found["ok"], found["faults"]) == (found["points"], [])
-    assert found["points"] >= 8
+    assert found["points"] >= 4
 
 
 def test_a_folder_whose_new_names_are_not_fsynced_is_noticed():
