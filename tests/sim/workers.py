@@ -88,7 +88,8 @@ class BagModel:
 
     def say_item(self, key: str) -> None:
         self.world.count("said")
-        if not self.rotten or key in self.lines():
+        lines = self.lines() if self.rotten else {}
+        if not self.rotten or (key in lines and self.is_whole(lines[key])):
             self.items_said.add(key)
         self.check()
 
