@@ -196,6 +196,8 @@ class TrialHistory(_History):
     def _check_view(self, store: Any, head: Any) -> None:
         views = list_views(store, "trial")
         content = read_view(store, views[TRIAL].key) if TRIAL in views else {}
+        if self.world.profile.rot == "entry" and self.model.rotten:
+            return  # the summary of the rotten entry may stand, and has a higher number
         if content != {"status": "done", "step": head["step"]}:
             self.world.fail("VIEW", f"the trial is done, and its summary says {content}")
 

@@ -60,7 +60,8 @@ CLAIMS = {
     "attempt above torn": Mutant(
         "an entry that cannot be read counts as one attempt more",
         ((history.survey, "highest + len(torn)", "highest"),),
-        fixed=ROT_ENTRY,
+        modes=("M",),
+        fixed={**ROT_ENTRY, "starts": 4, "kill": 0.0, "lose": 0.02, "collectors": 0},
     ),
     "done is reused": Mutant(
         "a trial that is done is not claimed",
