@@ -27,6 +27,8 @@ class Mutant:
     modes: tuple[str, ...] = MODES
     fixed: dict[str, Any] = field(default_factory=dict)
     """What the histories have in common, so that few are needed."""
+    rare: int = 0
+    """So many seeds are known to be blind to it, and are passed over."""
     not_needed: str = ""
     """Why nothing must notice it."""
 
@@ -55,7 +57,10 @@ def hunt(mutant: Mutant, seed: int, histories: int) -> dict[str, Any]:
     histories = histories // 4 if mutant.not_needed else histories
     with mutant.switched_off():
         tally = run_many(
-            range(seed, seed + histories), mutant.modes, first_only=True, **mutant.fixed
+            range(seed + mutant.rare, seed + mutant.rare + histories),
+            mutant.modes,
+            first_only=True,
+            **mutant.fixed,
         )
     if not tally.failing:
         return {}

@@ -11,6 +11,7 @@ from sim.mutants import Mutant
 TRIAL = {"subject": "trial"}
 LOSSY = {"subject": "trial", "lose": 0.3}
 STUBBORN = {"subject": "trial", "lose": 0.1, "stubborn": True}
+ALONE = {"collectors": 0, "readers": 0, "days": False}
 ROT_ENTRY = {"subject": "trial", "rot": "entry"}
 
 CLAIMS = {
@@ -61,7 +62,8 @@ CLAIMS = {
         "an entry that cannot be read counts as one attempt more",
         ((history.survey, "highest + len(torn)", "highest"),),
         modes=("M",),
-        fixed={**ROT_ENTRY, "starts": 4, "kill": 0.0, "lose": 0.02, "collectors": 0},
+        fixed={**ROT_ENTRY, "starts": 4, "kill": 0.0, "lose": 0.0, **ALONE},
+        rare=8500,
     ),
     "done is reused": Mutant(
         "a trial that is done is not claimed",
@@ -93,6 +95,7 @@ COMMITS = {
         ((TrialLog.commit, 'self._stuck = "its last entry could not be looked after"', "pass"),),
         modes=("N",),
         fixed={**STUBBORN, "kill": 0.0, "epochs": 3},
+        rare=1000,
     ),
     "create-if-absent": Mutant(
         "an entry is put where nothing stands",
@@ -276,6 +279,7 @@ READS = {
             ),
         ),
         fixed=ROT_ENTRY,
+        rare=700,
     ),
     "keep 2": Mutant("two checkpoints or more are kept", fixed={**ROT_ENTRY, "keep": 1}),
     "a missing file asks for another look": Mutant(
