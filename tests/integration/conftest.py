@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import QUICK, SMALL, PrefectServer, World, answers, clean_env, new_world
+from support.commands import QUICK, ROOT, SMALL, PrefectServer, World, answers, clean_env, new_world
 from support.servers import free_port
 
 
@@ -104,3 +105,58 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@dataclass
+class Workers:
+    """The workers of a pool by their queue, each a session of its own, and how to start one."""
+
+    folder: Path
+    env: dict[str, str]
+    started: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def start(self, queue: str) -> None:
+        """Start the worker of a queue; its log lies in the folder."""
+        words = ["worker", "start", "-p", "segnets", "-q", queue, "--limit", "2"]
+        with (self.folder / f"{queue}.log").open("a") as log:
+            self.started[queue] = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "--no-prompt", *words],
+                env=self.env,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """Stop those that live."""
+        for worker in self.started.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGTERM)
+        for worker in self.started.values():
+            worker.wait(60)
+
+
+@pytest.fixture(scope="module")
+def workers(prefect_server, made, tmp_path_factory):
+    """A pool with both queues, the five deployments, and a worker for each queue."""
+    env = {**made.env, **prefect_server.env}
+    for words in (
+        ["work-pool", "create", "segnets", "--type", "process"],
+        ["work-queue", "create", "default", "-p", "segnets"],
+        ["work-queue", "create", "gpu", "-p", "segnets"],
+        ["deploy", "--all"],
+    ):
+        command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
+        made_it = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        assert made_it.returncode == 0 or words[1] == "create", made_it.stdout + made_it.stderr
+    env |= {
+        "SEGNETS_HOME": str(ROOT),
+        "SEGNETS_STORE": str(made.store),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    found = Workers(tmp_path_factory.mktemp("workers"), env)
+    for queue in ("default", "gpu"):
+        found.start(queue)
+    yield found
+    found.stop()

@@ -1,55 +1,26 @@
 """The same commands as flow runs, and grids through workers, on a real Prefect server."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
-from support.commands import QUICK, ROOT, ended
+from support.commands import QUICK, ended
+from support.flow_runs import (
+    ask,
+    lines_of,
+    newest_run,
+    process_of,
+    start,
+    trials_of,
+    wait_for,
+    wait_for_end,
+)
 
 from segnets.store.log import read_head
 from segnets.store.open import open_store
-
-ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-def ask(server, path, **body):
-    """POST to the server's API."""
-    request = urllib.request.Request(
-        f"{server.url}/{path}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        return json.loads(reply.read())
-
-
-def newest_run(server, flow):
-    runs = ask(
-        server,
-        "flow_runs/filter",
-        flows={"name": {"any_": [flow]}},
-        sort="START_TIME_DESC",
-        limit=1,
-    )
-    return runs[0]
-
-
-def lines_of(server, run, count=1, timeout_s=20):
-    """The log lines of a run; they come in batches, so this waits for some."""
-    until = time.monotonic() + timeout_s
-    while True:
-        logs = ask(server, "logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, limit=200)
-        said = [line["message"] for line in logs]
-        if len(said) >= count or time.monotonic() > until:
-            return said
-        time.sleep(0.2)
 
 
 def test_a_command_is_a_flow_run_and_its_lines_arrive(world, prefect_server):
@@ -98,74 +69,6 @@ def test_every_fault_keeps_its_code_as_a_flow_run(world, prefect_server, how):
     assert run.one_sentence() == plain.one_sentence()
 
 
-@pytest.fixture(scope="module")
-def workers(prefect_server, made, tmp_path_factory):
-    """A pool with both queues, the five deployments, and a worker for each queue; the logs' folder."""
-    folder = tmp_path_factory.mktemp("workers")
-    env = {**made.env, **prefect_server.env}
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    for words in (
-        ["work-pool", "create", "segnets", "--type", "process"],
-        ["work-queue", "create", "default", "-p", "segnets"],
-        ["work-queue", "create", "gpu", "-p", "segnets"],
-        ["deploy", "--all"],
-    ):
-        made_it = subprocess.run(
-            [*prefect, *words], env=env, cwd=ROOT, capture_output=True, text=True
-        )
-        assert made_it.returncode == 0 or words[1] == "create", made_it.stdout + made_it.stderr
-    env |= {
-        "SEGNETS_HOME": str(ROOT),
-        "SEGNETS_STORE": str(made.store),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-    started = []
-    with contextlib.ExitStack() as logs:
-        for queue in ("default", "gpu"):
-            log = logs.enter_context((folder / f"{queue}.log").open("w"))
-            words = ["worker", "start", "-p", "segnets", "-q", queue, "--limit", "2"]
-            started.append(
-                subprocess.Popen(
-                    [*prefect, *words],
-                    env=env,
-                    cwd=folder,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            )
-        yield folder
-        for worker in started:
-            os.killpg(worker.pid, signal.SIGTERM)
-        for worker in started:
-            worker.wait(60)
-
-
-def start(server, deployment, config):
-    """A flow run of a deployment, started as anybody may: by the API."""
-    request = urllib.request.Request(f"{server.url}/deployments/name/{deployment}/{deployment}")
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        found = json.loads(reply.read())
-    return ask(server, f"deployments/{found['id']}/create_flow_run", parameters={"config": config})
-
-
-def read(server, run):
-    with urllib.request.urlopen(f"{server.url}/flow_runs/{run['id']}", timeout=30) as reply:
-        return json.loads(reply.read())
-
-
-def wait_for_end(server, run, timeout_s=240):
-    until = time.monotonic() + timeout_s
-    while (now := read(server, run))["state"]["type"] not in ENDS:
-        assert time.monotonic() < until, now["state"]
-        time.sleep(0.5)
-    return now["state"]
-
-
-def trials_of(server, trial):
-    return ask(server, "flow_runs/filter", flow_runs={"tags": {"all_": [f"trial:{trial}"]}})
-
-
 def grid_config(facts, **settings):
     trial = {
         "dataset": facts["dataset"]["dataset"],
@@ -175,24 +78,6 @@ def grid_config(facts, **settings):
         **settings,
     }
     return {"trial": trial, "grid": ["lr=0.003"]}
-
-
-def wait_for(question, timeout_s=120):
-    until = time.monotonic() + timeout_s
-    while not (answer := question()):
-        assert time.monotonic() < until
-        time.sleep(0.3)
-    return answer
-
-
-def process_of(run_id):
-    """The pid of the process that works on a flow run: its environment names it."""
-    wanted = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                return int(folder.name)
-    return None
 
 
 @pytest.mark.slow

@@ -89,7 +89,9 @@ def main() -> None:
     seen["again"] = finish(run("train-grid/train-grid", config))
     seen["predict"] = finish(run("predict/predict", {}))
     seen["masks"] = sum(1 for _ in Path("masks").rglob("*_color.png"))
-    seen["trials_done"] = len(re.findall(r"^trial\s+\S+\s+done, epoch 12", store(), re.MULTILINE))
+    seen["trials_done"] = len(
+        re.findall(r"^trial\s+\S+\s+[\d,]+\s+done, epoch 12", store(), re.MULTILINE)
+    )
     try:
         urllib.request.urlopen("http://server:4200/api/flow_runs/count")
     except urllib.error.HTTPError as refusal:
