@@ -282,15 +282,17 @@ def test_files_of_others_are_read_and_written_under_any_name(store):
 def lose_replies(store, operations, *, applied):
     """Cut the line once at each of these operations, before or after the server has done it."""
     once, left = store._once, list(operations)
+    lock = threading.Lock()  # parts of an upload go side by side
 
     def cut(operation, **arguments):
-        lost = operation in left
+        with lock:
+            lost = operation in left
+            if lost:
+                left.remove(operation)
         if lost and not applied:
-            left.remove(operation)
             raise Unavailable("the line was cut", operation, "Wait.")
         answer = once(operation, **arguments)
         if lost:
-            left.remove(operation)
             raise Unavailable("the line was cut", operation, "Wait.")
         return answer
 
