@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
+# Without byte code kept, every command compiles torch and Prefect anew: 10 s each.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3.11
 BIN := .venv/bin

@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = ("--scenes", "72", "--height", "112", "--width", "224")
-EPOCHS = "6"
+TRAINING = ("--epochs", "3", "--threads", "1")
+JOBS = str(min(4, len(os.sched_getaffinity(0))))  # a trial a core: 1.6 times as quick as one on two
 AXES = ("--grid", "lr=0.001,0.003", "--grid", "batch_size=2,4")
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     start = time.monotonic()
     made = run_flow("preprocess", *SCENES)
     dataset = made["dataset"]
-    grid = run_flow("train_grid", "--dataset", dataset, "--epochs", EPOCHS, *AXES)
+    grid = run_flow("train_grid", "--dataset", dataset, *TRAINING, "--jobs", JOBS, *AXES)
     best = grid["best"]["trial"]
     scores = run_flow("evaluate", "--trial", best)
     masks = run_flow("predict", "--trial", best, "--split", "val", "--out", "masks")
