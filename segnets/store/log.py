@@ -10,7 +10,6 @@ clock is asked. `tests/unit/store/test_log.py` takes the rules one by one.
 import itertools
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -56,7 +55,7 @@ from segnets.store.keys import (
     parse_slot,
     slot_key,
 )
-from segnets.store.retry import at_most
+from segnets.store.retry import at_most, jitter
 from segnets.store.views import refresh_view, write_view
 
 __all__ = [
@@ -266,7 +265,7 @@ class TrialLog:
             except Conflict:  # somebody took the slot between our list and our put
                 if time.monotonic() > until:
                     raise self._taken("others keep claiming") from None
-                time.sleep(random.uniform(0.05, 0.5))
+                time.sleep(jitter(0.05, 0.5))
                 found = survey(self._store, self.id)
                 continue
             found = survey(self._store, self.id)

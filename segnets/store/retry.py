@@ -26,6 +26,12 @@ LONGEST_PAUSE_S = 10.0
 
 logger = logging.getLogger("segnets.store")
 _of_thread = threading.local()
+_chance = random.SystemRandom()
+
+
+def jitter(low: float, high: float) -> float:
+    """A random number for a pause; Python's own generator stays as it is, a trial's state holds it."""
+    return _chance.uniform(low, high)
 
 
 @contextmanager
@@ -129,7 +135,7 @@ class Patience:
                         left,
                     )
                 pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries, 10))
-                self._sleep(min(left, max(SHORTEST_PAUSE_S, random.uniform(0, pause))))
+                self._sleep(min(left, max(SHORTEST_PAUSE_S, jitter(0, pause))))
                 tries += 1
             else:
                 if said is not None:

@@ -93,10 +93,16 @@ def snapshot(state: TrainState, next_keys: Sequence[str], env: Mapping[str, Any]
 
 
 def state_sha256(taken: Snapshot) -> str:
-    """Digest over names, dtypes, shapes and bytes of model, EMA, optimizer, RNG and accumulators."""
+    """Digest over names, dtypes, shapes and bytes of model, EMA, optimizer, RNG and accumulators.
+
+    Of the random states torch's only: every thread of the process may draw from Python's and NumPy's,
+    and those of an orchestrator do, as often as the network makes them wait.
+    """
     digest = hashlib.sha256()
-    for part in ("model", "ema", "optimizer", "rng", "totals"):
-        for name, value in _leaves(part, taken[part]):
+    parts = {part: taken[part] for part in ("model", "ema", "optimizer", "totals")}
+    parts["rng"] = {name: taken["rng"][name] for name in ("torch", "cuda")}
+    for part, content in parts.items():
+        for name, value in _leaves(part, content):
             if isinstance(value, Tensor):
                 digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
                 digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)

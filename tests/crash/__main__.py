@@ -97,7 +97,9 @@ def _add(one: Any, two: Any) -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("proof", help="points, powercut, interrupts, mutants, kills, races, ...")
+    parser.add_argument(
+        "proof", help="points, powercut, interrupts, mutants, kills, races, serverkills, ..."
+    )
     parser.add_argument("--part", default="1/1", help="k/n")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--append", help="file of JSON lines")

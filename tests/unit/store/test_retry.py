@@ -1,4 +1,5 @@
 import logging
+import random
 import threading
 import time
 
@@ -25,6 +26,18 @@ def test_an_answer_that_comes_back_is_taken_and_the_wait_is_noted(caplog):
     assert "the store is back" in caplog.text
     assert len(patience.take_waits()) == 1
     assert patience.take_waits() == []
+
+
+def test_a_wait_draws_nothing_from_the_generator_that_a_trial_saves(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
+    answers = iter([away, away, away, lambda: 7])
+
+    def ask():
+        return next(answers)()
+
+    before = random.getstate()
+    retry.Patience(30).run(ask, "read x")
+    assert random.getstate() == before
 
 
 def test_a_deadline_ends_a_wait_and_says_how_long_it_was():

@@ -32,7 +32,8 @@ def taken_from(state):
 def test_a_state_put_back_takes_the_same_next_step_to_the_bit(make_state, settings):
     state = make_state(steps=3, **settings)
     state.best = {"epoch": 0, "step": 2, "miou": float("nan"), "loss": 1.0, "pixel_accuracy": 0.5}
-    data = state_bytes(taken_from(state))
+    taken = taken_from(state)
+    data = state_bytes(taken)
     one_step(state)
     expected = state_sha256(taken_from(state))
     random.seed(99)
@@ -42,6 +43,8 @@ def test_a_state_put_back_takes_the_same_next_step_to_the_bit(make_state, settin
     digest = restore(other, parse_state(data, "here"), "here")
     assert digest == keys_digest(["train/a", "train/b"])
     assert (other.step, other.samples) == (3, 6)
+    for generator in ("python", "numpy"):
+        assert taken_from(other)["rng"][generator] == taken["rng"][generator]
     assert [p.stride() for p in other.module.parameters()] == [
         p.stride() for p in state.module.parameters()
     ]
@@ -72,6 +75,17 @@ def test_the_digest_of_a_state_notices_one_bit_in_every_part(make_state, part):
     tensor = tensors[part]()
     tensor[(0,) * tensor.ndim] += 1 if tensor.dtype != torch.float32 else 1e-3
     assert state_sha256(taken) != before
+
+
+def test_what_other_threads_draw_is_put_back_but_is_not_in_the_digest(make_state):
+    state = make_state()
+    taken = taken_from(state)
+    random.random()
+    np.random.random()  # noqa: NPY002  # the global one
+    drawn = taken_from(state)
+    assert drawn["rng"]["python"] != taken["rng"]["python"]
+    assert drawn["rng"]["numpy"] != taken["rng"]["numpy"]
+    assert state_sha256(drawn) == state_sha256(taken)
 
 
 def test_the_digest_of_a_state_leaves_times_alone(make_state):
