@@ -138,8 +138,10 @@ class Taps:
         real = self._real["send"]
         path = request.url.partition("://")[2].partition("/")[2]
         body = request.body or b""
-        data = body if isinstance(body, bytes) else bytes(body.read())
-        if not isinstance(body, bytes):
+        if isinstance(body, bytes | bytearray):
+            data = bytes(body)
+        else:
+            data = bytes(body.read())
             body.seek(0)
         return self.hand_over(
             request.method, path, lambda: real(session, request), data=data, request=request
