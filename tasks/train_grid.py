@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass, fields
 from typing import Any
 
-from segnets.config.axes import parse_axes
 from segnets.config.grid import GridConfig
 from segnets.config.ids import grid_id, trial_id, trial_sha256
 from segnets.config.train import TrainConfig
@@ -97,7 +96,7 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
     from segnets.grid.plan import leaderboard
 
     trials = config.trials()
-    rows = leaderboard(store, trials, list(parse_axes(config.grid)))
+    rows = leaderboard(store, trials, list(config.axes()))
     first = next((row for row in rows if row["status"] == "done"), None)
     result = GridResult(
         grid=grid_id(config),

@@ -1,9 +1,12 @@
-"""Axes of a grid: lr=0.001,0.005 -> values; all points of a grid."""
+"""Axes of a grid: lr=0.001,0.005 or lr=log:1e-4..1e-2:4 -> values; all points of a grid."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from segnets.config.ranges import is_range, spread
+from segnets.config.skips import Skip, is_skipped
 from segnets.errors import ConfigError
 
 NAMED_GRIDS: Mapping[str, tuple[str, ...]] = {
@@ -11,14 +14,18 @@ NAMED_GRIDS: Mapping[str, tuple[str, ...]] = {
 }
 """Grids that have a name; student is the grid of the student project that segnets grew from."""
 
-Axes = dict[str, tuple[str, ...]]
+MOST_POINTS = 100_000
+"""A larger grid is a slip of the pen."""
+
+Axes = dict[str, tuple[Any, ...]]
 
 
-def parse_axes(texts: Iterable[str]) -> Axes:
-    """Field -> its values as written, from "lr=0.001,0.005" or the name of a grid.
+def parse_axes(texts: Iterable[str], whole: Container[str] = ()) -> Axes:
+    """Field -> its values as text, from "lr=0.001,0.005", "lr=log:1e-4..1e-2:4" or a grid's name.
 
-    Values stay text: pydantic alone makes numbers of them. Raises ConfigError for a text that is no
-    axis, a field named twice, or a value named twice.
+    Values stay text: pydantic alone makes numbers of them. A list may hold ranges; those of the fields
+    in `whole` give whole numbers. Raises ConfigError for a text that is no axis, a field named twice,
+    or a value named twice.
     """
     axes: Axes = {}
     for text in [part for given in texts for part in NAMED_GRIDS.get(given, (given,))]:
@@ -35,19 +42,45 @@ def parse_axes(texts: Iterable[str]) -> Axes:
             raise ConfigError(
                 "a field has two axes", f"--grid {text}", "Give it one list of values."
             )
-        if len(set(found)) != len(found):
-            raise ConfigError("an axis names a value twice", f"--grid {text}", "Name it once.")
-        axes[name] = found
+        axes[name] = tuple(
+            value
+            for part in found
+            for value in (spread(part, whole=name in whole) if is_range(part) else (part,))
+        )
+        check_once(name, axes[name])
     return axes
 
 
-def points(axes: Axes) -> list[dict[str, Any]]:
-    """Every point of the grid as nested settings, the first axis slowest."""
-    names = list(axes)
-    return [
-        nest(dict(zip(names, values, strict=True)))
-        for values in itertools.product(*(axes[name] for name in names))
-    ]
+def check_once(name: str, values: Sequence[Any]) -> None:
+    """ConfigError if an axis names a value twice."""
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            raise ConfigError(
+                "an axis names a value twice", f"--grid {name}={value}", "Once is enough."
+            )
+        seen.add(value)
+
+
+def points(axes: Axes, skips: Sequence[Skip] = ()) -> list[dict[str, Any]]:
+    """Every point of the grid that no constraint leaves out, as nested settings.
+
+    The first axis is the slowest. Raises ConfigError if no point is left, or if there are too many.
+    """
+    number = math.prod(len(values) for values in axes.values())
+    if number > MOST_POINTS:
+        raise ConfigError(
+            f"a grid has at most {MOST_POINTS} points, this one has {number}",
+            "--grid " + " ".join(axes),
+            "Take fewer values, or several grids.",
+        )
+    flat = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+    kept = [nest(point) for point in flat if not is_skipped(point, skips)]
+    if not kept:
+        raise ConfigError(
+            "the constraints leave no point of the grid", "--skip", "Take some of them away."
+        )
+    return kept
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Settings of a grid of trials."""
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+import functools
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated, Any, ClassVar, get_args
 
 from annotated_types import Ge, Le
 
-from segnets.config.axes import merge, parse_axes, points
-from segnets.config.build import STRICT, Outside, build
+from segnets.config.axes import Axes, check_once, merge, parse_axes, points
+from segnets.config.build import STRICT, Outside, build, dotted_types, inside_types, read_value
+from segnets.config.skips import parse_skips
 from segnets.config.train import TrainConfig
+from segnets.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +22,9 @@ class GridConfig:
     trial: TrainConfig = field(default_factory=TrainConfig)
     """What all trials share."""
     grid: tuple[str, ...] = ("lr=0.001,0.003", "batch_size=2,4")
-    """Axes, each FIELD=VALUE,VALUE of any field of a trial, or the name of a grid (student)."""
+    """Axes, each FIELD=VALUE,VALUE of any field of a trial (a value may be a range, log:LO..HI:N or lin:LO..HI:N, rounded to 3 digits or whole numbers), or the name of a grid (student)."""
+    skip: tuple[str, ...] = ()
+    """Points to leave out, each FIELD=VALUE,FIELD=VALUE: those at which all of it holds (a value may be LO..HI)."""
     jobs: Outside[Annotated[int, Ge(1), Le(1024)] | None] = None
     """Trials at a time without Prefect (1 to 1024); the default is one a GPU, else one."""
     retry: Outside[bool] = True
@@ -29,11 +34,58 @@ class GridConfig:
         """Every trial is built here, so a bad value is refused before anything runs."""
         self.trials()
 
+    def axes(self) -> Axes:
+        """Field -> its values, of the field's type; ConfigError for a field or value that cannot be."""
+        return _axes(tuple(self.grid))
+
     def trials(self) -> list[TrainConfig]:
         """The trials in the order of the axes, the first axis slowest; ConfigError for a bad value."""
-        base = asdict(self.trial)
-        return [build(TrainConfig, merge(base, point)) for point in points(parse_axes(self.grid))]
+        return list(_trials(self.trial, tuple(self.grid), tuple(self.skip)))
 
     def on_dataset(self, dataset_id: str) -> "GridConfig":
         """The same grid on this dataset."""
         return replace(self, trial=replace(self.trial, dataset=dataset_id))
+
+
+@functools.lru_cache(maxsize=16)
+def _axes(grid: tuple[str, ...]) -> Axes:
+    axes = parse_axes(grid, WHOLE)
+    for name in axes:
+        _check_can_be_axis(name)
+    read = {
+        name: tuple(read_value(TrainConfig, name, value) for value in values)
+        for name, values in axes.items()
+    }
+    for name, values in read.items():  # 0.1 and 0.10 are one value: one trial, launched twice
+        check_once(name, values)
+    return read
+
+
+@functools.lru_cache(maxsize=4)  # asked for by every step of the flow
+def _trials(
+    trial: TrainConfig, grid: tuple[str, ...], skip: tuple[str, ...]
+) -> tuple[TrainConfig, ...]:
+    axes, base = _axes(grid), asdict(trial)
+    skips = parse_skips(skip, axes, functools.partial(read_value, TrainConfig))
+    return tuple(build(TrainConfig, merge(base, point)) for point in points(axes, skips))
+
+
+def _check_can_be_axis(name: str) -> None:
+    """ConfigError for a field outside the id: its values would be one trial, launched many times."""
+    outside = {one.name for one in fields(TrainConfig)} - set(inside_types(TrainConfig))
+    if name in outside:
+        raise ConfigError(
+            f"{name} cannot change the result of a trial, so it is no axis",
+            f"--grid {name}",
+            "Set it for all trials, with a flag of its own.",
+        )
+
+
+def _takes_whole_numbers(hint: Any) -> bool:
+    return hint is int or any(_takes_whole_numbers(part) for part in get_args(hint))
+
+
+WHOLE = frozenset(
+    name for name, hint in dotted_types(TrainConfig).items() if _takes_whole_numbers(hint)
+)
+"""Fields whose ranges give whole numbers."""

@@ -8,11 +8,10 @@ meets another config is refused. Only validated configs are digested (lr=1 and 1
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import is_dataclass
+from typing import Any, cast
 
-from segnets.config.axes import parse_axes
-from segnets.config.build import OutsideId
+from segnets.config.build import inside_types
 from segnets.config.grid import GridConfig
 from segnets.config.preprocess import PreprocessConfig
 from segnets.config.train import TrainConfig
@@ -35,17 +34,12 @@ def digest(value: Any) -> str:
 
 def inside(config: Any) -> dict[str, Any]:
     """The fields of a config that stand in its id, groups as nested dicts."""
-    assert is_dataclass(config)
-    hints = get_type_hints(type(config), include_extras=True)
     kept: dict[str, Any] = {}
-    for field in fields(config):
-        marks = getattr(hints[field.name], "__metadata__", ())
-        value = getattr(config, field.name)
-        if any(isinstance(mark, OutsideId) for mark in marks):
+    for name in inside_types(cast("Any", type(config))):
+        value = getattr(config, name)
+        if name in NEUTRAL and NEUTRAL[name] == value:
             continue
-        if field.name in NEUTRAL and NEUTRAL[field.name] == value:
-            continue
-        kept[field.name] = inside(value) if is_dataclass(value) else value
+        kept[name] = inside(value) if is_dataclass(value) else value
     return kept
 
 
@@ -96,11 +90,13 @@ def trial_id(config: TrainConfig) -> str:
 
 
 def grid_sha256(config: GridConfig) -> str:
-    """Digest of a grid: its base config without the axes' fields, and the axes as sorted sets."""
-    axes = parse_axes(config.grid)
-    trials = config.trials()
-    ids = sorted({trial_id(trial) for trial in trials})
-    return digest({"kind": "grid", "axes": sorted(axes), "trials": ids})
+    """Digest of a grid: the fields that are axes, and the set of its trials.
+
+    The trials stand for the base config and the axes as sets, and for the constraints too: those that
+    leave out a point make another grid, those that are written in another way make none.
+    """
+    ids = sorted({trial_id(trial) for trial in config.trials()})
+    return digest({"kind": "grid", "axes": sorted(config.axes()), "trials": ids})
 
 
 def grid_id(config: GridConfig) -> str:

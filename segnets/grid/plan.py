@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segnets.config.axes import parse_axes
 from segnets.config.grid import GridConfig
 from segnets.config.ids import (
     canonical_json,
@@ -109,22 +108,22 @@ def missing(store: Store, configs: Sequence[TrainConfig]) -> list[TrainConfig]:
 
 
 def make_plan(config: GridConfig) -> dict[str, Any]:
-    """The content of plan.json: {v, axes {field: [values]}, trials [{trial, settings, seed}]}.
+    """The content of plan.json: {v, axes {field: [values]}, skip [text], trials [...]}.
 
-    `settings` holds the axes' fields only, under their dotted names.
+    A trial is {trial, settings, seed}; `settings` holds the axes' fields only, under their dotted names.
     """
-    names = list(parse_axes(config.grid))
-    trials: dict[str, dict[str, Any]] = {}
-    axes: dict[str, list[Any]] = {name: [] for name in names}
+    axes = config.axes()
+    trials = []
     for trial in config.trials():
         flat = flat_settings(trial)
-        settings = {name: flat[name] for name in names if name in flat}
-        for name, value in settings.items():
-            if value not in axes[name]:
-                axes[name].append(value)
-        one = trial_id(trial)
-        trials[one] = {"trial": one, "settings": settings, "seed": trial.seed}
-    return {"v": VERSION, "axes": axes, "trials": list(trials.values())}
+        settings = {name: flat[name] for name in axes}
+        trials.append({"trial": trial_id(trial), "settings": settings, "seed": trial.seed})
+    return {
+        "v": VERSION,
+        "axes": {name: list(values) for name, values in axes.items()},
+        "skip": list(config.skip),
+        "trials": trials,
+    }
 
 
 def put_plan(store: Store, config: GridConfig) -> str:

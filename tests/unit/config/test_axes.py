@@ -64,6 +64,28 @@ def test_what_is_no_axis_is_refused_with_an_example(text):
         parse_axes([text])
 
 
+@pytest.mark.parametrize("text", ["lr=0.1,0.1", "lr=0.1,0.10", "psp=true,on", "seed=lin:0..2:3,1"])
+def test_a_value_that_is_named_twice_is_refused_however_it_is_written(text):
+    with pytest.raises(ConfigError, match="names a value twice"):
+        GridConfig(grid=(text,))
+
+
+def test_a_field_that_cannot_change_the_result_is_no_axis():
+    with pytest.raises(ConfigError, match="workers cannot change the result of a trial"):
+        GridConfig(grid=("workers=1,2",))
+
+
+@pytest.mark.parametrize("name", ["lrr", "augment.gama", "augment", "grid"])
+def test_a_setting_that_there_is_not_is_no_axis(name):
+    with pytest.raises(ConfigError, match=f"there is no such setting: --{name}"):
+        GridConfig(grid=(f"{name}=1,2",))
+
+
+def test_a_grid_of_a_million_points_is_a_slip_of_the_pen():
+    with pytest.raises(ConfigError, match="at most 100000 points, this one has 1000000"):
+        GridConfig(grid=("seed=lin:0..9999:10000", "lr=lin:0.001..0.1:100"))
+
+
 def test_settings_laid_over_others_win_group_by_group():
     base = {"lr": 1, "augment": {"gamma": 1, "flip": 1}}
     over = nest({"augment.flip": 2, "seed": 3})

@@ -102,6 +102,15 @@ def test_the_order_of_axes_and_values_does_not_enter_a_grids_id():
     assert grid_id(one) != grid_id(GridConfig(grid=("lr=0.1,0.2",)))
 
 
+def test_two_grid_ids_of_version_1_are_kept_for_ever():
+    """A grid is found again by its id: its plan, and what a search has decided, hang on it."""
+    golden = {
+        "grid-5172f106": GridConfig(trial=TrainConfig(dataset="d")),
+        "grid-4857b44e": GridConfig(trial=TrainConfig(dataset="d"), grid=("student",)),
+    }
+    assert [grid_id(config) for config in golden.values()] == list(golden)
+
+
 def test_a_dataset_id_shows_name_size_and_frames_and_holds_its_content():
     config = PreprocessConfig(data="/some/folder")
     found = dataset_id(config, "camvid", digest(["a"]))
