@@ -22,7 +22,7 @@ NOT_ADDED = ("proof", "store", "part", "seed", "commit")
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["sum"]:
-        print(json.dumps(add_up(read_lines(map(Path, given[1:]))), indent=1))
+        print(json.dumps(add_up(read_lines(map(Path, given[1:])))))
         return 0
     return run(_parser().parse_args(given))
 

@@ -14,7 +14,7 @@ from crash import tiny
 from crash.forks import Ended
 from crash.injectors import FAULTS, FOLDER, S3
 from crash.subjects import SUBJECTS, Place, Subject
-from crash.tries import Count, Lab, aftermath, open_lab, run_tapped, total, undisturbed
+from crash.tries import WAIT_S, Count, Lab, aftermath, open_lab, run_tapped, total, undisturbed
 
 LEAST: dict[str, dict[str, int]] = {
     "folder": {
@@ -99,7 +99,10 @@ def try_at(
     subject: Subject, place: Place, name: str, injector: Any, expected: Any, mutate: Any = None
 ) -> dict[str, Any]:
     """Run with the injector, judge how it ended, look, resume, look."""
-    ended = run_tapped(subject, place, injector, mutate=mutate)
+    stays_away = name.startswith(("away", "full", "broken"))
+    ended = run_tapped(
+        subject, place, injector, wait_s=WAIT_S if stays_away else tiny.WAIT_S, mutate=mutate
+    )
     wrong = judge(name, ended)
     if wrong:
         return {"wrong_end": wrong}

@@ -45,7 +45,8 @@ SETTINGS: dict[str, Any] = {
     "precision": "fp32",
     "device": "cpu",
 }
-WAIT_S = 5.0
+WAIT_S = 30.0
+"""How long an operation may wait for a store that is there: longer than any pause of a busy machine."""
 MEMORY = Path("/dev/shm")
 """A folder in memory, where there is one: an fsync costs nothing there and is asked for all the same."""
 
