@@ -2,12 +2,21 @@
 
 from segnets.config.grid import GridConfig
 from tasks.runs import flow, run_from_flags
-from tasks.train_grid import GridResult, grid_on_dataset, launch_missing, summarise, write_plan
+from tasks.train_grid import (
+    GridResult,
+    grid_on_dataset,
+    launch_missing,
+    look_ahead,
+    summarise,
+    write_plan,
+)
 
 
 @flow(name="train-grid")
 def train_grid_flow(config: GridConfig = GridConfig()) -> GridResult:
     """Train what is missing of a grid; a trial that fails stops no other."""
+    if config.dry_run:
+        return look_ahead(config)
     config = grid_on_dataset(config)
     write_plan(config)
     return summarise(config, launch_missing(config))

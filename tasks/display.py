@@ -98,6 +98,14 @@ class EpochReport:
                 update_progress_artifact(self._artifact, share)
 
 
+def in_words(seconds: float) -> str:
+    """A duration as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for unit, size, most in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < most:
+            return f"{seconds / size:.{1 if size == 3600 else 0}f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
 def report_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """A table artifact of the flow run; nothing outside one."""
     if not in_flow_run():

@@ -44,11 +44,21 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A trial that did not become complete."""
+    """A trial that did not become complete; `died` if its last launch was killed from outside."""
 
     trial: str
     exit_code: int
     sentence: str
+    died: bool = False
+
+    @property
+    def status(self) -> str | None:
+        """How a leaderboard calls it where its log does not say; None if another process has it."""
+        if self.died:
+            return "crashed"
+        if self.exit_code in {130, 143}:
+            return "stopped"
+        return None if self.exit_code == 5 else "failed"
 
 
 class Starter(Protocol):
@@ -236,5 +246,6 @@ class _Grid:
 
     def _fail(self, trial: _Trial, code: int, sentence: str) -> str:
         logger.warning("%s did not complete (exit %d): %s", trial.id, code, sentence)
-        self.failed.append(Failure(trial.id, code, sentence))
+        died = trial.last is not None and trial.last.died
+        self.failed.append(Failure(trial.id, code, sentence, died))
         return ""

@@ -44,7 +44,7 @@ class Processes:
     def __init__(self, lines: TrialLines, *, jobs: int | None, device: str) -> None:
         self._lines = lines
         gpus = [] if device == "cpu" else visible_gpus()
-        self.slots = jobs or max(1, len(gpus))
+        self.slots = slots_for(jobs, gpus)
         # More jobs than GPUs share them in turn.
         self._gpus = [gpus[i % len(gpus)] for i in range(self.slots)] if gpus else []
         self._logs = Path(os.environ.get("SEGNETS_LOGS") or "logs").absolute()
@@ -126,6 +126,11 @@ class Processes:
         for line in whole.decode(errors="replace").splitlines():
             if line.strip():
                 self._lines.say(handle.trial, line)
+
+
+def slots_for(jobs: int | None, gpus: Sequence[str]) -> int:
+    """How many trials run at a time on this machine: as asked, else one a GPU, else one."""
+    return jobs or max(1, len(gpus))
 
 
 def visible_gpus() -> list[str]:

@@ -192,7 +192,8 @@ def run_command(fn: Callable[[C], Any], config_type: type[C], argv: Sequence[str
         log_to_console(quiet=settings.quiet)
         signals_stop()
         try:
-            url = api_url()
+            # A look changes nothing: it needs no flow run, whose start takes longer than the look.
+            url = None if getattr(config, "dry_run", False) else api_url()
             if url is not None:
                 logger.info("reports to the Prefect server %s", url)
                 check_server(url)

@@ -1,20 +1,21 @@
 """Tasks of the train_grid flow: the plan, what is missing, the launches, the leaderboard."""
 
 import logging
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from segnets.config.grid import GridConfig
-from segnets.config.ids import grid_id, trial_id, trial_sha256
+from segnets.config.ids import grid_id, trial_id, trial_ids, trial_sha256
 from segnets.config.train import TrainConfig
 from segnets.errors import TrialsFailed
 from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
-from tasks.display import TrialLines, report_link, report_table
+from tasks.display import TrialLines, in_words, report_link, report_table
 from tasks.launch import Failure, Launched, launch_all
-from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for
-from tasks.processes import Processes
+from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
+from tasks.processes import Processes, slots_for, visible_gpus
 from tasks.runs import in_flow_run, step
 from tasks.train import is_complete, unknown_dataset
 
@@ -26,12 +27,17 @@ class GridResult:
     """What the train_grid flow says about a grid."""
 
     grid: str
-    trials: list[str]
-    ran: int
-    reused: int
-    failed: list[dict[str, Any]]
-    best: dict[str, Any] | None
-    leaderboard: list[dict[str, Any]]
+    trials: list[str] | None = None
+    ran: int | None = None
+    reused: int | None = None
+    failed: list[dict[str, Any]] | None = None
+    best: dict[str, Any] | None = None
+    best_by: dict[str, Any] | None = None
+    leaderboard: list[dict[str, Any]] | None = None
+    points: list[dict[str, Any]] | None = None
+    """Each point over its seeds; null where seed is no axis."""
+    outlook: dict[str, Any] | None = None
+    """What a dry run says, and nothing else then; null after a real one."""
 
 
 @step(task_run_name="dataset")
@@ -41,10 +47,43 @@ def grid_on_dataset(config: GridConfig) -> GridConfig:
     store = open_store(trial.store, write=True, wait_s=60 * trial.store_wait)
     if trial.dataset == SYNTHETIC:
         return config.on_dataset(make_streets(settings_for(trial)).dataset)
-    for dataset in {one.dataset for one in config.trials()}:  # a grid may have an axis of datasets
+    check_datasets(store, config)
+    return config
+
+
+def check_datasets(store: Store, config: GridConfig) -> None:
+    """NotInStore unless the store has the grid's dataset, or datasets where they are an axis."""
+    for dataset in {one.dataset for one in config.trials()}:
         if find_dataset(store, dataset) is None:
             raise unknown_dataset(store, dataset)
-    return config
+
+
+@step(task_run_name="dry-run")
+def look_ahead(config: GridConfig) -> GridResult:
+    """What this grid would come to: nothing is drawn, launched or written."""
+    from segnets.grid import outlook
+
+    trial = config.trial
+    store = open_store(trial.store, write=False, wait_s=60 * trial.store_wait)
+    if trial.dataset == SYNTHETIC:
+        config = config.on_dataset(streets_id(settings_for(trial)))
+    else:
+        check_datasets(store, config)
+    at_a_time = slots_for(config.jobs, [] if trial.device == "cpu" else visible_gpus())
+    found = outlook.look_ahead(store, config, at_a_time=at_a_time)
+    subject = grid_id(config)
+    counts = ", ".join(f"{number} {status}" for status, number in found.counts.items() if number)
+    logger.info("grid %s: %d trials (%s), %d to run", subject, found.trials, counts, found.missing)
+    if found.estimate is None:
+        logger.info("how long they take is not known: none of their kind is done")
+    elif found.missing:
+        logger.info(
+            "about %s of training, %d at a time, by %d done trials of the same model and epochs",
+            in_words(found.estimate),
+            at_a_time,
+            found.estimate_from,
+        )
+    return GridResult(grid=subject, outlook={**asdict(found), "at_a_time": at_a_time})
 
 
 @step(task_run_name="plan")
@@ -93,14 +132,15 @@ def launch_missing(config: GridConfig) -> Launched:
 def summarise(config: GridConfig, launched: Launched) -> GridResult:
     """The leaderboard; TrialsFailed, with the same summary, if a trial did not complete."""
     store = open_store(config.trial.store, write=False, wait_s=60 * config.trial.store_wait)
-    from segnets.grid.plan import leaderboard
+    from segnets.grid.board import best_by, leaderboard, over_seeds
 
-    trials = config.trials()
-    rows = leaderboard(store, trials, list(config.axes()))
+    trials, axes = config.trials(), config.axes()
+    ended = {one.trial: one.status for one in launched.failed if one.status is not None}
+    rows = leaderboard(store, trials, list(axes), ended)
     first = next((row for row in rows if row["status"] == "done"), None)
     result = GridResult(
         grid=grid_id(config),
-        trials=[trial_id(trial) for trial in trials],
+        trials=list(trial_ids(config)),
         ran=len(launched.ran),
         reused=len(launched.reused),
         failed=[
@@ -108,13 +148,15 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
             for one in launched.failed
         ],
         best=first and {name: first[name] for name in ("trial", "val_miou", "settings")},
+        best_by=best_by(rows),
         leaderboard=rows,
+        points=over_seeds(rows) if len(axes.get("seed", ())) > 1 else None,
+        outlook=None,
     )
-    for row in rows:
-        score = "-" if row["val_miou"] is None else f"{row['val_miou']:.4f}"
-        settings = ", ".join(f"{name} {value}" for name, value in row["settings"].items())
-        logger.info("%s  val_miou %s  %s  (%s)", row["trial"], score, row["status"], settings)
+    say_leaderboard(result)
     report_table("leaderboard", rows, f"Trials of {result.grid}")
+    if result.points is not None:
+        report_table("points", result.points, f"Points of {result.grid} over their seeds")
     report_link()
     if launched.failed:
         codes = {one.exit_code for one in launched.failed}
@@ -127,6 +169,35 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
         error.summary = {field.name: getattr(result, field.name) for field in fields(result)}
         raise error
     return result
+
+
+def say_leaderboard(result: GridResult) -> None:
+    """Tell people every trial, the points over their seeds, and the best by each score side by side."""
+    for row in result.leaderboard or ():
+        scores = "  ".join(f"{name} {_shown(row[name])}" for name in result.best_by or ())
+        logger.info("%s  %-8s  %s  (%s)", row["trial"], row["status"], scores, _words(row))
+    for point in result.points or ():
+        miou = point["val_miou"]
+        logger.info(
+            "%s: val_miou %s +- %s over %d of %d seeds",
+            _words(point),
+            _shown(miou["mean"]),
+            _shown(miou["spread"]),
+            point["done"],
+            point["seeds"],
+        )
+    for score, best in (result.best_by or {}).items():
+        if best is not None:
+            shown = (score, _shown(best["value"]), best["trial"], _words(best))
+            logger.info("best %s %s: %s (%s)", *shown)
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row["settings"].items())
+
+
+def _shown(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
 
 
 def _launch(store: Store, config: GridConfig, missing: list[TrainConfig]) -> Launched:

@@ -29,6 +29,8 @@ class GridConfig:
     """Trials at a time without Prefect (1 to 1024); the default is one a GPU, else one."""
     retry: Outside[bool] = True
     """Launch trials that failed in an earlier command once more."""
+    dry_run: Outside[bool] = False
+    """Only say how many trials there are, how many are done, and about how long the rest takes."""
 
     def __post_init__(self) -> None:
         """Every trial is built here, so a bad value is refused before anything runs."""
@@ -65,8 +67,9 @@ def _axes(grid: tuple[str, ...]) -> Axes:
 def _trials(
     trial: TrainConfig, grid: tuple[str, ...], skip: tuple[str, ...]
 ) -> tuple[TrainConfig, ...]:
-    axes, base = _axes(grid), asdict(trial)
+    axes = _axes(grid)
     skips = parse_skips(skip, axes, functools.partial(read_value, TrainConfig))
+    base = asdict(trial)
     return tuple(build(TrainConfig, merge(base, point)) for point in points(axes, skips))
 
 

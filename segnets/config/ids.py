@@ -5,6 +5,7 @@ canonical JSON. The full digest is `config_sha256` and stands in every sealed en
 meets another config is refused. Only validated configs are digested (lr=1 and 1.0 are one id).
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,12 +20,14 @@ from segnets.config.train import TrainConfig
 NEUTRAL: Mapping[str, Any] = {}
 """Fields added after version 1 -> the value with which they stay out of the digest."""
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for equal values: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def digest(value: Any) -> str:
@@ -35,11 +38,11 @@ def digest(value: Any) -> str:
 def inside(config: Any) -> dict[str, Any]:
     """The fields of a config that stand in its id, groups as nested dicts."""
     kept: dict[str, Any] = {}
-    for name in inside_types(cast("Any", type(config))):
+    for name, type_ in inside_types(cast("Any", type(config))).items():
         value = getattr(config, name)
         if name in NEUTRAL and NEUTRAL[name] == value:
             continue
-        kept[name] = inside(value) if is_dataclass(value) else value
+        kept[name] = inside(value) if type_ is type(value) and is_dataclass(value) else value
     return kept
 
 
@@ -95,8 +98,14 @@ def grid_sha256(config: GridConfig) -> str:
     The trials stand for the base config and the axes as sets, and for the constraints too: those that
     leave out a point make another grid, those that are written in another way make none.
     """
-    ids = sorted({trial_id(trial) for trial in config.trials()})
+    ids = sorted(set(trial_ids(config)))
     return digest({"kind": "grid", "axes": sorted(config.axes()), "trials": ids})
+
+
+@functools.lru_cache(maxsize=4)  # asked for by every step of the flow
+def trial_ids(config: GridConfig) -> tuple[str, ...]:
+    """The ids of a grid's trials, in their order."""
+    return tuple(trial_id(trial) for trial in config.trials())
 
 
 def grid_id(config: GridConfig) -> str:

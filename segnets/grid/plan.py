@@ -5,7 +5,6 @@ them are one listing; before a trial counts in a result, its head is read.
 """
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from segnets.config.ids import (
 )
 from segnets.config.train import TrainConfig
 from segnets.errors import ConfigError, Corrupt, NotFound, NotInStore
+from segnets.grid.board import known
 from segnets.store.bag import Bag
 from segnets.store.base import Store
 from segnets.store.entry import Entry
@@ -152,42 +152,6 @@ def put_plan(store: Store, config: GridConfig) -> str:
     return grid
 
 
-def leaderboard(
-    store: Store, configs: Sequence[TrainConfig], axes: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """One row a trial, best first, those without a score last in their order.
-
-    {trial, status, settings, val_miou, val_loss, pixel_accuracy, best_epoch}; `settings` are the
-    fields named by `axes`, or all; status is done, running (has a checkpoint), stopped, failed,
-    diverged or queued.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    for config in configs:
-        trial = trial_id(config)
-        head = read_head(store, trial, trial_sha256(config))
-        metrics = {} if head is None else head.metrics
-        flat = flat_settings(config)
-        rows[trial] = {
-            "trial": trial,
-            "status": status_of(head),
-            "settings": {name: flat[name] for name in axes or flat if name in flat},
-            **{
-                name: metrics.get(name)
-                for name in ("val_miou", "val_loss", "pixel_accuracy", "best_epoch")
-            },
-        }
-    return sorted(rows.values(), key=lambda row: -_known(row["val_miou"]))
-
-
-def status_of(head: Entry | None) -> str:
-    """What a trial's newest commit says: queued, running, stopped, failed, diverged or done."""
-    if head is None:
-        return "queued"
-    if head.event == "failed" and head.metrics.get("reason") == "diverged":
-        return "diverged"
-    return {"checkpoint": "running"}.get(head.event, head.event)
-
-
 def _views(store: Store, newest: int | None = None) -> list[dict[str, Any]]:
     """Summaries of all trials that can be read, or of those written last."""
     found = []
@@ -217,9 +181,4 @@ def _done(store: Store, trial: str) -> Entry | None:
 
 
 def _score(head: Entry) -> float:
-    return _known(head.metrics.get("val_miou"))
-
-
-def _known(value: Any) -> float:
-    """The number, or -1, which is below every score."""
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else -1.0
+    return known(head.metrics.get("val_miou"))

@@ -17,11 +17,14 @@ from typing import Any
 from segnets.config.ids import canonical_json
 from segnets.errors import NotFound, StoreError, TakenOver
 from segnets.store.base import Store
-from segnets.store.keys import beat_key, check_id
+from segnets.store.keys import beat_key, check_id, parse_beat
 from segnets.store.retry import at_most
 
 PERIOD_S = 15.0
 """Seconds between beats; tests make it shorter."""
+
+ALIVE_S = 60.0
+"""A beat that is older, by the store's own clock, is of a process that is gone or cut off."""
 
 logger = logging.getLogger("segnets.store")
 
@@ -68,6 +71,16 @@ class Beat:
                 self._store.put(self._key, canonical_json({**this_process(), "n": self._count}))
         except Exception as error:  # noqa: BLE001  # a hint must never break a training
             logger.debug("a beat was not written: %s", error)
+
+
+def living(store: Store) -> set[str]:
+    """Trials that somebody seems to train now, by one listing: a hint for people."""
+    beats = store.list("beat/trial/")
+    if not beats:
+        return set()
+    oldest = store.now() - ALIVE_S
+    parsed = (parse_beat(beat.key) for beat in beats if beat.modified >= oldest)
+    return {found[0] for found in parsed if found is not None}
 
 
 def wait_until_still(store: Store, trial: str) -> None:

@@ -46,6 +46,29 @@ def test_a_grid_that_is_complete_trains_nothing(made, facts):
     assert row["status"] == "done"
     assert row["settings"] == {"lr": 0.003}
     assert first["best"]["trial"] == row["trial"]
+    assert {one["trial"] for one in first["best_by"].values()} == {row["trial"]}
+    assert first["points"] is None  # one seed
+
+
+def test_a_dry_run_says_what_is_done_and_about_how_long_the_rest_takes(made, facts):
+    before = sorted(path for path in made.store.rglob("*") if path.is_file())
+    flags = [*facts["flags"][:-1], "lr=0.003,0.004,0.005"]
+    done = made.run("train_grid", *flags, "--skip", "lr=0.005", "--dry-run")
+    assert done.code == 0, done.err
+    outlook = done.json["outlook"]
+    assert (outlook["trials"], outlook["counts"]["done"], outlook["missing"]) == (2, 1, 1)
+    assert outlook["estimate"] > 0
+    assert outlook["estimate_from"] == 1
+    assert "2 trials (1 done, 1 queued), 1 to run" in done.err
+    assert sorted(path for path in made.store.rglob("*") if path.is_file()) == before
+    assert done.json["leaderboard"] is None
+
+
+def test_a_dry_run_draws_no_streets(world):
+    done = world.run("train_grid", "--dry-run")
+    assert (done.code, done.json["outlook"]["missing"]) == (0, 4), done.err
+    assert not any(world.root.rglob("*.png"))
+    assert not world.store.exists()
 
 
 def test_the_trial_of_a_grid_is_the_trial_of_the_same_flags(made, facts):

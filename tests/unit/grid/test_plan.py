@@ -12,7 +12,6 @@ from segnets.errors import ConfigError, NotInStore
 from segnets.grid.plan import (
     done_result,
     find_best,
-    leaderboard,
     longer_or_shorter,
     make_plan,
     missing,
@@ -20,15 +19,9 @@ from segnets.grid.plan import (
 )
 from segnets.store.bag import read_done
 from segnets.store.log import claim
-from segnets.store.open import open_store
 from segnets.store.views import list_views, read_view
 
 DATASET = "tiny-32x64-2f-00000000"
-
-
-@pytest.fixture
-def store(tmp_path):
-    return open_store(str(tmp_path / "store"), write=True)
 
 
 @pytest.fixture
@@ -54,6 +47,14 @@ def test_a_plan_names_every_trial_with_the_axes_of_the_grid_only(grid):
     assert [one["trial"] for one in plan["trials"]] == [trial_id(one) for one in grid.trials()]
     assert plan["trials"][1]["settings"] == {"lr": 0.001, "augment.gamma": 0.5}
     assert plan["trials"][1]["seed"] == 0
+    assert plan["skip"] == []
+
+
+def test_a_plan_names_the_points_that_its_constraints_leave(grid):
+    less = replace(grid, skip=("lr=0.003,augment.gamma=0.5",))
+    plan = make_plan(less)
+    assert plan["skip"] == ["lr=0.003,augment.gamma=0.5"]
+    assert plan["trials"] == make_plan(grid)["trials"][:3]
 
 
 def test_a_plan_is_put_once_whatever_the_order_of_its_axes(grid, store):
@@ -114,24 +115,6 @@ def test_a_store_without_a_done_trial_has_no_best(grid, store):
         find_best(store, DATASET)
     assert fault.value.exit_code == 3
     assert DATASET in str(fault.value)
-
-
-def test_a_leaderboard_has_every_trial_the_best_first(grid, store):
-    one, two, three, _ = grid.trials()
-    commit(store, one, val_miou=0.3, val_loss=1.0, pixel_accuracy=0.7, best_epoch=1)
-    commit(store, two, "failed", reason="diverged")
-    commit(store, three, val_miou=0.4)
-    rows = leaderboard(store, grid.trials(), ["lr", "augment.gamma"])
-    assert [row["status"] for row in rows] == ["done", "done", "diverged", "queued"]
-    assert rows[1] == {
-        "trial": trial_id(one),
-        "status": "done",
-        "settings": {"lr": 0.001, "augment.gamma": 0.0},
-        "val_miou": 0.3,
-        "val_loss": 1.0,
-        "pixel_accuracy": 0.7,
-        "best_epoch": 1,
-    }
 
 
 def test_a_trial_of_another_length_is_named_and_no_other(grid, store):
