@@ -1,5 +1,5 @@
-// One line of controls, described by a list: title, note, select, segments, slider, toggle, live,
-// keys, gap, copy. A change of a value updates its node in place, so that focus and open menus stay.
+// One line of controls, described by a list: title, note, select, segments, button, slider, toggle,
+// live, keys, gap, copy. A change of a value updates its node in place, so that focus and open menus stay.
 const makers = {
   title: (item) => {
     const node = el(item.level === 1 ? "h1" : "h2", "title");
@@ -46,6 +46,12 @@ const makers = {
       button.onclick = () => send(item.key, option.value);
       return button;
     }))];
+  },
+  button: (item, send) => {
+    const node = el("button", "chip");
+    node.type = "button";
+    node.onclick = () => send(item.key, true);
+    return [node, (now) => { node.textContent = now.text; node.setAttribute("aria-label", now.aria || now.text); }];
   },
   slider: (item, send) => {
     const node = el("label", "slide");

@@ -18,6 +18,8 @@ function svg(tag, attributes = {}) {
 const ICONS = {
   trials: "M4 20v-8h4v8zM10 20V4h4v16zM16 20v-5h4v5z",
   samples: "M7 3h14v14H7zM3 7v14h14M10 14l3-4 2.5 3L17 11l2 3",
+  compare: "M4 5h7v14H4zM13 5h7v14h-7M13 9h4M13 13h4",
+  dataset: "M4 5h16v14H4zM7.5 9.5l1.2 1.2 2-2M7.5 14.5l1.2 1.2 2-2M13.5 10h3.5M13.5 15h3.5",
   store: "M7 18a4.5 4.5 0 0 1-.5-9A6 6 0 0 1 18 10.5 3.8 3.8 0 0 1 17.5 18z",
   lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
   moon: "M19 14.5A7.5 7.5 0 0 1 9.5 5 7.5 7.5 0 1 0 19 14.5z",

@@ -13,6 +13,7 @@ from typing import Protocol
 import panel as pn
 from panel_material_ui import Page
 
+from segnets.app.pages.compare import ComparePage
 from segnets.app.pages.leaderboard import Leaderboard
 from segnets.app.pages.samples import SamplesPage
 from segnets.app.parts import Notice, Shell
@@ -45,6 +46,7 @@ class PageView(Protocol):
 PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = (
     ("trials", "Leaderboard", "Trials", "trials", Leaderboard),
     ("samples", "Samples", "Samples", "samples", SamplesPage),
+    ("compare", "Compare", "Compare", "compare", ComparePage),
 )
 
 
@@ -136,6 +138,8 @@ class Tab:
         snapshot = self.session.snapshot
         if name == "trials":
             return str(len(snapshot.trials))
+        if name == "compare":
+            return ""
         return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
 
     def _open(self, name: str) -> None:

@@ -186,6 +186,12 @@ class Reader:
             lambda table: 600 * len(table.rows),
         )
 
+    def file(self, kind: str, subject: str, name: str) -> bytes:
+        """A whole file of a bag that is done, verified; nothing where there is none of this name."""
+        return self._cache.get(
+            ("file", kind, subject, name), lambda: self._read_file(kind, subject, name), len
+        )
+
     def picture(self, pack: FileRef | None, offset: object, size: object) -> bytes | None:
         """One encoded picture of a pack, or None where the table says that there is none."""
         if pack is None or not isinstance(offset, int) or not isinstance(size, int):
@@ -308,6 +314,11 @@ class Reader:
                     if ref.name == name:
                         return _rows(read_file(self._store(), ref)), done
             return [], done
+
+    def _read_file(self, kind: str, subject: str, name: str) -> bytes:
+        with at_most(PATIENCE_S):
+            ref = _named(read_done(self._store(), kind, subject), name)
+            return b"" if ref is None else read_file(self._store(), ref)
 
     def _read_samples(self, evaluation: str) -> Samples:
         rows, done = self._table("eval", evaluation, "samples.parquet")

@@ -246,3 +246,9 @@ def class_values(value: object) -> list[float | None]:
     """19 numbers, None where a class has no value; all None for anything else."""
     parts = [number(part) for part in sequence(value)]
     return parts if len(parts) == NUM_CLASSES else [None] * NUM_CLASSES
+
+
+def class_counts(value: object) -> list[int]:
+    """19 whole numbers from 0 on; all 0 for anything else."""
+    found = [count(part) for part in sequence(value)]
+    return found if len(found) == NUM_CLASSES else [0] * NUM_CLASSES

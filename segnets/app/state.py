@@ -2,6 +2,7 @@
 
     ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou
     ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
+    ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
 
 Nothing from an address becomes a key of the store or a text of the page: ids must be in the listing,
 words in the lists below, numbers in their range. What does not fit is dropped, and the pages say so.
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 T = TypeVar("T")
-PAGES = ("trials", "samples")
+PAGES = ("trials", "samples", "compare")
 STATUS_FILTERS = ("any", "running", "done", "failed")
 METRICS = ("miou", "loss", "class", "lr")
 AXES = ("epoch", "time", "step")
 LAYERS = ("frame", "truth", "prediction", "errors", "confidence")
 ORDERS = ("worst", "best", "name")
+WAYS = ("swipe", "side", "blink", "difference")
 MOST_TICKED = 8
 _SORT = re.compile(r"-?[a-z0-9_]{1,24}")
+_MISTAKE = re.compile(r"(1[0-8]|[0-9])-(1[0-9]|[0-9])")
 _ID = re.compile(r"[a-z0-9_-]{1,120}")
 
 logger = logging.getLogger("segnets.app")
@@ -52,6 +55,12 @@ class View:
     layer: str = "prediction"
     opacity: int = 55
     order: str = "worst"
+    first: str = ""
+    second: str = ""
+    """The two evaluations that Compare sets beside each other."""
+    way: str = "swipe"
+    mistake: str = ""
+    """TRUTH-PREDICTED, two trainIds (19: none of the classes): the samples where it is largest."""
 
     @property
     def address(self) -> str:
@@ -63,6 +72,14 @@ class View:
             pairs += [("sort", self.sort)] if self.sort != "-miou" else []
             pairs += [("y", self.metric)] if self.metric != "miou" else []
             pairs += [("sel", ",".join(self.ticked))] if self.ticked is not None else []
+        elif self.page == "compare":
+            pairs += [("a", self.first)] if self.first else []
+            pairs += [("b", self.second)] if self.second else []
+            pairs += [("s", self.sample)] if self.sample else []
+            pairs += [("view", self.way)] if self.way != "swipe" else []
+            pairs += [("e", self.mistake)] if self.mistake else []
+            pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
+            pairs += [("y", self.metric)] if self.metric != "miou" else []
         else:
             pairs += [("m", self.evaluation)] if self.evaluation else []
             pairs += [("s", self.sample)] if self.sample else []
@@ -103,6 +120,10 @@ def parse_address(query: str) -> View:
         layer=layer if layer in LAYERS else "prediction",
         opacity=int(opacity) if opacity.isdecimal() and int(opacity) <= 100 else 55,
         order=one_of("order", ORDERS),
+        first=an_id("a"),
+        second=an_id("b"),
+        way=one_of("view", WAYS),
+        mistake=found["e"] if _MISTAKE.fullmatch(found.get("e", "")) else "",
     )
 
 

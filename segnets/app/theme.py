@@ -41,6 +41,10 @@ LIGHT = {
     "bar-good": "#12b886",
     "bar-warn": "#f5a524",
     "bar-bad": "#fa5252",
+    "a": "#2f6feb",
+    "a-strong": "#2f6feb",
+    "b": "#9c36b5",
+    "both": "#f08c00",
     "shadow": "0 1px 2px rgba(16, 24, 40, .05)",
     "pop": "0 8px 28px rgba(16, 24, 40, .18)",
 }
@@ -65,6 +69,10 @@ DARK = {
     "bar-good": "#45d6a0",
     "bar-warn": "#ffbe5c",
     "bar-bad": "#ff7b7b",
+    "a": "#6ea0ff",
+    "a-strong": "#2457c5",
+    "b": "#d68bec",
+    "both": "#f5a524",
     "shadow": "none",
     "pop": "0 8px 28px rgba(0, 0, 0, .55)",
 }
@@ -108,10 +116,10 @@ def page_sx() -> dict[str, Any]:
     }
 
 
-def esm(name: str) -> str:
-    """The module of a component: dom.js, which all share, then its own file."""
+def esm(*names: str) -> str:
+    """The module of a component: dom.js, which all share, then the files it needs, its own last."""
     here = Path(__file__).parent
-    return (here / "dom.js").read_text("utf-8") + (here / f"{name}.js").read_text("utf-8")
+    return "".join((here / f"{name}.js").read_text("utf-8") for name in ("dom", *names))
 
 
 def css(name: str) -> str:
@@ -142,7 +150,7 @@ button:focus-visible, select:focus-visible, input:focus-visible, [tabindex]:focu
 .seg button[aria-pressed=true] {{ background: var(--sg-raised); color: var(--sg-text);
   box-shadow: 0 1px 2px rgba(0, 0, 0, .14); }}
 input[type=range] {{ accent-color: var(--sg-accent); width: 120px; height: 16px; margin: 0; }}
-kbd {{ font: 11px {MONO}; border: 1px solid var(--sg-line); border-radius: 4px; padding: 1px 5px;
+kbd {{ font: 11px {MONO}; white-space: nowrap; border: 1px solid var(--sg-line); border-radius: 4px; padding: 1px 5px;
   color: var(--sg-muted); background: var(--sg-paper); }}
 """
 """What every component of ours starts from."""

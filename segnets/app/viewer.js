@@ -2,38 +2,11 @@
 //
 // Python sends the catalogue (one small row a sample) and, on demand, encoded pictures by message.
 // Decoding, colouring, opacity, hiding of classes and the readout happen here, so a move of the mouse
-// or of a slider never asks the server. Class ids come as grey PNG and must be decoded without colour
-// conversion and premultiplication: then the red channel is the id exactly.
-const UNLABELLED = 255;
+// or of a slider never asks the server (pixels.js).
 const KEEP = 48;            // decoded samples held
 const ROW = 58;             // height of a row of the list, px
 const LAYERS = ["frame", "truth", "prediction", "errors", "confidence"];
 const LABELS = {frame: "frame", truth: "truth", prediction: "prediction", errors: "errors", confidence: "confidence"};
-
-async function bitmap(bytes, type) {
-  const options = {colorSpaceConversion: "none", premultiplyAlpha: "none"};
-  return createImageBitmap(new Blob([bytes], {type}), options);
-}
-
-function canvasOf(width, height) {
-  const node = document.createElement("canvas");
-  node.width = width;
-  node.height = height;
-  return node;
-}
-
-// The red channel of an encoded picture: class ids of a grey PNG, or confidence of a WebP.
-async function channel(bytes, type) {
-  const image = await bitmap(bytes, type);
-  const context = canvasOf(image.width, image.height).getContext("2d", {willReadFrequently: true});
-  context.drawImage(image, 0, 0);
-  const rgba = context.getImageData(0, 0, image.width, image.height).data;
-  const out = new Uint8Array(image.width * image.height);
-  for (let i = 0; i < out.length; i++) out[i] = rgba[4 * i];
-  const size = {width: image.width, height: image.height, data: out};
-  image.close();
-  return size;
-}
 
 function tone(value) {
   return value === null ? "none" : value < 0.4 ? "bad" : value < 0.65 ? "warn" : "good";

@@ -31,7 +31,7 @@ class Viewer(Part):
     opacity = param.Integer(default=55, bounds=(0, 100))
     order = param.String(default="worst")
     dark = param.Boolean(default=False)
-    _esm = esm("viewer")
+    _esm = esm("pixels", "viewer")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("viewer")]
 
     def answer(self, data: dict[str, Any]) -> None:

@@ -145,8 +145,8 @@ def write_dataset(store: Store, dataset: str, num: int, words: Words) -> None:
                 "split": "val",
                 "name": name,
                 "city": words.city,
-                "seq": 0,
-                "frame": 19,
+                "seq": index // 8,
+                "frame": 19 + index % 8,
                 "height": 2 * HEIGHT,
                 "width": 2 * WIDTH,
                 "frame_offsets": [offset for offset, _ in frames],
@@ -180,13 +180,14 @@ def write_eval(
     store: Store, trial: str, dataset: str, num: int, noise: float, words: Words
 ) -> dict[str, dict[str, Any]]:
     """An evaluation of `num` val samples; returns its rows by name."""
-    pack, rows = Pack(), []
+    pack, rows, total = Pack(), [], np.zeros((19, 20), np.int64)
     for index, name in enumerate(names(num)):
         truth = scene(index)
         predicted, confidence = predict(truth, index, noise * (0.4 + 1.2 * ((index * 7) % 10) / 10))
         valid = truth != IGNORE_INDEX
         pairs = truth[valid].astype(np.int64) * 20 + predicted[valid]
         counts = np.bincount(pairs, minlength=380).reshape(19, 20)
+        total += counts
         inter = counts.diagonal()
         union = counts.sum(1) + counts[:, :19].sum(0) - inter
         labelled = counts.sum(1) > 0
@@ -203,8 +204,8 @@ def write_eval(
                 "split": "val",
                 "name": name,
                 "city": words.city,
-                "seq": 0,
-                "frame": 19,
+                "seq": index // 8,
+                "frame": 19 + index % 8,
                 "height": 2 * HEIGHT,
                 "width": 2 * WIDTH,
                 "miou": float((inter[labelled] / union[labelled]).mean()),
@@ -222,8 +223,10 @@ def write_eval(
         )
     evaluation = f"{trial}-val-0a1b2c3d"
     bag = Bag(store, "eval", evaluation, SHA)
+    city = [{"city": words.city, "split": "val", "counts": total.reshape(-1).tolist()}]
     files = [
         bag.put_file("samples.parquet", to_parquet(pa.Table.from_pylist(rows), 1)),
+        bag.put_file("confusion.parquet", to_parquet(pa.Table.from_pylist(city), 1)),
         bag.put_file("layers.pack", bytes(pack.data)),
     ]
     bag.put_done({"tables": bag.put_item("tables", files)})

@@ -1,10 +1,18 @@
 """What the Samples page says of an evaluation and of one sample, from the rows of its table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from segnets.app.read import Samples
-from segnets.app.records import Evaluation, count, mapping, number, sequence, text
+from segnets.app.records import (
+    Evaluation,
+    class_counts,
+    count,
+    mapping,
+    number,
+    sequence,
+    text,
+)
 from segnets.labels import NONE_INDEX, NUM_CLASSES
 
 
@@ -33,7 +41,7 @@ def catalogue(table: Samples) -> list[dict[str, Any]]:
 
 def sample_facts(row: Mapping[str, Any]) -> dict[str, Any]:
     """IoU per class (None: neither in truth nor predicted), confusions as shares of labelled pixels."""
-    inter, union = _counts(row.get("inter")), _counts(row.get("union"))
+    inter, union = class_counts(row.get("inter")), class_counts(row.get("union"))
     iou = [i / u if u else None for i, u in zip(inter, union, strict=True)]
     accuracy = number(row.get("pixel_accuracy"))
     right = sum(inter)
@@ -53,8 +61,3 @@ def sample_facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "miou": number(row.get("miou")),
         "accuracy": accuracy,
     }
-
-
-def _counts(value: object) -> Sequence[int]:
-    found = [count(part) for part in sequence(value)]
-    return found if len(found) == NUM_CLASSES else [0] * NUM_CLASSES

@@ -2,7 +2,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segnets.app.read import Reader
-from segnets.app.state import LAYERS, ORDERS, Session, View, parse_address, query_of
+from segnets.app.state import (
+    LAYERS,
+    METRICS,
+    ORDERS,
+    PAGES,
+    WAYS,
+    Session,
+    View,
+    parse_address,
+    query_of,
+)
 
 ids = st.from_regex(r"[a-z0-9_-]{1,40}", fullmatch=True)
 trial_views = st.builds(
@@ -23,9 +33,20 @@ sample_views = st.builds(
     opacity=st.integers(0, 100),
     order=st.sampled_from(ORDERS),
 )
+compare_views = st.builds(
+    View,
+    page=st.just("compare"),
+    first=ids,
+    second=ids,
+    sample=st.text(min_size=1, max_size=60).map(str.strip).filter(bool),
+    way=st.sampled_from(WAYS),
+    mistake=st.just("") | st.builds("{}-{}".format, st.integers(0, 18), st.integers(0, 19)),
+    opacity=st.integers(0, 100),
+    metric=st.sampled_from(METRICS),
+)
 
 
-@given(trial_views | sample_views)
+@given(trial_views | sample_views | compare_views)
 def test_an_address_gives_the_view_back_that_it_was_made_of(view):
     assert parse_address(view.address) == view
 
@@ -33,7 +54,8 @@ def test_an_address_gives_the_view_back_that_it_was_made_of(view):
 @given(st.text(max_size=200))
 def test_any_address_gives_a_view_of_known_words(query):
     view = parse_address(query)
-    assert view.page in {"trials", "samples"}
+    assert view.page in PAGES
+    assert view.way in WAYS
     assert view.layer in LAYERS
     assert 0 <= view.opacity <= 100
     assert "<" not in view.address
