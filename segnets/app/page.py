@@ -15,6 +15,7 @@ from panel_material_ui import Page
 
 from segnets.app.pages.compare import ComparePage
 from segnets.app.pages.leaderboard import Leaderboard
+from segnets.app.pages.runs import RunsPage
 from segnets.app.pages.samples import SamplesPage
 from segnets.app.parts import Notice, Shell
 from segnets.app.read import PATIENCE_S, Reader
@@ -47,6 +48,7 @@ PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = 
     ("trials", "Leaderboard", "Trials", "trials", Leaderboard),
     ("samples", "Samples", "Samples", "samples", SamplesPage),
     ("compare", "Compare", "Compare", "compare", ComparePage),
+    ("runs", "Runs", "Runs", "runs", RunsPage),
 )
 
 
@@ -140,6 +142,8 @@ class Tab:
             return str(len(snapshot.trials))
         if name == "compare":
             return ""
+        if name == "runs":
+            return str(sum(t.status == "running" for t in snapshot.trials.values()) or "")
         return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
 
     def _open(self, name: str) -> None:

@@ -86,6 +86,34 @@ class Axes(Part):
     _esm = esm("axes")
 
 
+class Timeline(Part):
+    """Lanes of trials over `span` [from, to] in seconds since 1970; message {trial}."""
+
+    lanes = param.List(default=[])
+    span = param.List(default=[])
+    now = param.Number(default=0.0)
+    opened = param.String(default="")
+    _esm = esm("timeline")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("runs")]
+
+
+class LogCards(Part):
+    """A trial's log: its entries, what happened, what to do next."""
+
+    title = param.String(default="")
+    status = param.String(default="")
+    fault = param.String(default="")
+    attempts = param.Integer(default=0)
+    rows = param.List(default=[])
+    total = param.Integer(default=0)
+    story = param.List(default=[])
+    reading = param.Boolean(default=False)
+    advice = param.List(default=["", ""])
+    commands = param.List(default=[])
+    _esm = esm("log")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("runs")]
+
+
 class Notice(Part):
     """One sentence, with a heading and a command where they help; nothing is shown without text."""
 

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -201,6 +201,15 @@ class Reader:
         return self._cache.get(
             (pack.key, offset, size), lambda: self._range(pack.key, offset, size), len
         )
+
+    def ask(self, key: Hashable, read: Callable[[Store], T], size: Callable[[T], int]) -> T:
+        """What a page's own question reads from the store; kept as long as `size` (bytes) allows."""
+
+        def look() -> T:
+            with at_most(PATIENCE_S):
+                return read(self._store())
+
+        return self._cache.get(key, look, size)
 
     def _range(self, key: str, offset: int, size: int) -> bytes:
         with at_most(PATIENCE_S):

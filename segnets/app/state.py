@@ -3,6 +3,7 @@
     ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou
     ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
+    ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
 
 Nothing from an address becomes a key of the store or a text of the page: ids must be in the listing,
 words in the lists below, numbers in their range. What does not fit is dropped, and the pages say so.
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 T = TypeVar("T")
-PAGES = ("trials", "samples", "compare")
+PAGES = ("trials", "samples", "compare", "runs")
 STATUS_FILTERS = ("any", "running", "done", "failed")
 METRICS = ("miou", "loss", "class", "lr")
 AXES = ("epoch", "time", "step")
 LAYERS = ("frame", "truth", "prediction", "errors", "confidence")
 ORDERS = ("worst", "best", "name")
 WAYS = ("swipe", "side", "blink", "difference")
+WINDOWS = ("24h", "2h", "7d", "all")
 MOST_TICKED = 8
 _SORT = re.compile(r"-?[a-z0-9_]{1,24}")
 _MISTAKE = re.compile(r"(1[0-8]|[0-9])-(1[0-9]|[0-9])")
@@ -61,6 +63,10 @@ class View:
     way: str = "swipe"
     mistake: str = ""
     """TRUTH-PREDICTED, two trainIds (19: none of the classes): the samples where it is largest."""
+    window: str = "24h"
+    lane: int = 0
+    """Position of the first trial on the timeline."""
+    trial: str = ""
 
     @property
     def address(self) -> str:
@@ -80,6 +86,12 @@ class View:
             pairs += [("e", self.mistake)] if self.mistake else []
             pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
             pairs += [("y", self.metric)] if self.metric != "miou" else []
+        elif self.page == "runs":
+            pairs += [("grid", self.grid)] if self.grid else []
+            pairs += [("status", self.status)] if self.status != "any" else []
+            pairs += [("w", self.window)] if self.window != "24h" else []
+            pairs += [("at", str(self.lane))] if self.lane else []
+            pairs += [("t", self.trial)] if self.trial else []
         else:
             pairs += [("m", self.evaluation)] if self.evaluation else []
             pairs += [("s", self.sample)] if self.sample else []
@@ -124,7 +136,14 @@ def parse_address(query: str) -> View:
         second=an_id("b"),
         way=one_of("view", WAYS),
         mistake=found["e"] if _MISTAKE.fullmatch(found.get("e", "")) else "",
+        window=one_of("w", WINDOWS),
+        lane=_position(found.get("at", "")),
+        trial=an_id("t"),
     )
+
+
+def _position(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
 
 
 @dataclass(slots=True)

@@ -7,7 +7,9 @@ from segnets.app.state import (
     METRICS,
     ORDERS,
     PAGES,
+    STATUS_FILTERS,
     WAYS,
+    WINDOWS,
     Session,
     View,
     parse_address,
@@ -46,7 +48,18 @@ compare_views = st.builds(
 )
 
 
-@given(trial_views | sample_views | compare_views)
+run_views = st.builds(
+    View,
+    page=st.just("runs"),
+    grid=ids,
+    status=st.sampled_from(STATUS_FILTERS),
+    window=st.sampled_from(WINDOWS),
+    lane=st.integers(0, 999_999),
+    trial=ids,
+)
+
+
+@given(trial_views | sample_views | compare_views | run_views)
 def test_an_address_gives_the_view_back_that_it_was_made_of(view):
     assert parse_address(view.address) == view
 
