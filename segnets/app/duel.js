@@ -67,7 +67,6 @@ export function render({model}) {
   const index = () => order.findIndex((row) => row.key === current);
   const color = (name) => getComputedStyle(root).getPropertyValue(`--sg-${name}`).trim();
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
-  const gap = (row) => (row.a === null || row.b === null ? null : row.a - row.b);
 
   function want(keys) {
     const now = performance.now();
@@ -274,76 +273,10 @@ export function render({model}) {
     });
   }
   function drawPlot() {
-    fill(everyHead, [order.length, model.picked.length], () => [el("h2", "", "Every sample"),
+    fill(everyHead, null, () => [el("h2", "", "Every sample"),
       el("span", "muted", "mIoU of A over B; click a point")]);
     plot.setAttribute("aria-label", `mIoU of A over mIoU of B, ${order.length} samples`);
-    const width = plot.clientWidth, height = plot.clientHeight;
-    if (!width) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    plot.width = width * ratio;
-    plot.height = height * ratio;
-    const context = plot.getContext("2d");
-    context.scale(ratio, ratio);
-    const scale = scaleOf(width, height);
-    if (!scale) return;
-    const muted = color("muted"), line = color("line"), accent = color("a");
-    context.font = "12px Roboto, sans-serif";
-    context.textBaseline = "middle";
-    for (const tick of scale.ticks) {
-      context.strokeStyle = line;
-      context.lineWidth = 1;
-      context.beginPath();
-      context.moveTo(scale.left, scale.y(tick));
-      context.lineTo(width - 6, scale.y(tick));
-      context.stroke();
-      context.fillStyle = muted;
-      context.textAlign = "right";
-      context.fillText(tick.toFixed(scale.digits), scale.left - 6, scale.y(tick));
-      context.textAlign = "center";
-      context.fillText(tick.toFixed(scale.digits), scale.x(tick), height - 8);
-    }
-    context.setLineDash([4, 4]);
-    context.strokeStyle = muted;
-    context.beginPath();
-    context.moveTo(scale.x(scale.low), scale.y(scale.low));
-    context.lineTo(scale.x(scale.high), scale.y(scale.high));
-    context.stroke();
-    context.setLineDash([]);
-    context.fillStyle = muted;
-    context.textAlign = "left";
-    context.fillText("A better", scale.left + 8, 12);
-    context.textAlign = "right";
-    context.fillText("B better", width - 10, height - 30);
-    const radius = order.length > 2000 ? 2 : order.length > 300 ? 3 : 4.5;
-    for (const row of order) {
-      const value = gap(row);
-      if (value === null) continue;
-      const on = row.key === current;
-      context.globalAlpha = on ? 1 : 0.55;
-      context.fillStyle = value < 0 ? color_b : accent;
-      context.beginPath();
-      context.arc(scale.x(row.b), scale.y(row.a), on ? 6 : radius, 0, 7);
-      context.fill();
-      if (on) { context.strokeStyle = color("text"); context.lineWidth = 2; context.stroke(); }
-    }
-    context.globalAlpha = 1;
-  }
-  function scaleOf(width, height) {
-    const values = order.filter((row) => gap(row) !== null).flatMap((row) => [row.a, row.b]);
-    if (!values.length) return null;
-    let low = 1, high = 0;
-    for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
-    const air = Math.max((high - low) * 0.08, 0.01);
-    low = Math.max(0, low - air);
-    high = Math.min(1, high + air);
-    const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((size) => (high - low) / size <= 5) ?? 0.5;
-    const ticks = [];
-    for (let tick = Math.ceil(low / step); tick * step <= high; tick++) ticks.push(tick * step);
-    const left = 36, bottom = 20;
-    const share = (value) => (value - low) / (high - low);
-    return {low, high, ticks, left, digits: step < 0.1 ? 2 : 1,
-      x: (value) => left + share(value) * (width - left - 10),
-      y: (value) => 6 + (1 - share(value)) * (height - bottom - 12)};
+    drawScatter(plot, order, current, color);
   }
   function drawList() {
     const shown = order.slice(0, LISTED);
@@ -359,6 +292,7 @@ export function render({model}) {
       const rows = shown.map((row, i) => {
         const button = el("button", "row");
         button.type = "button";
+        button.tabIndex = row.key === current ? 0 : -1;  // one stop of the Tab key; arrows walk
         if (row.key === current) button.setAttribute("aria-current", "true");
         button.title = row.name;
         const value = gap(row);
@@ -382,10 +316,12 @@ export function render({model}) {
       if (order.length > shown.length) rows.push(el("p", "muted", `and ${order.length - shown.length} more: ← → or the chart`));
       return rows;
     });
+    const row = list.querySelector("[aria-current]");
+    if (row && (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight)) {
+      list.scrollTop = row.offsetTop - list.clientHeight / 2;
+    }
   }
-  let color_b = "";
   function draw() {
-    color_b = color("b");
     drawHead(); drawPicture(); drawControls(); drawMap(); drawPlot(); drawList();
   }
 
@@ -460,12 +396,8 @@ export function render({model}) {
   for (const name of ["pointerup", "pointercancel"]) picture.addEventListener(name, () => { dragging = false; });
   picture.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") { point = null; drawReadout(); } });
   plot.addEventListener("click", (event) => {
-    const box = plot.getBoundingClientRect(), scale = scaleOf(box.width, box.height);
-    if (!scale) return;
-    const far = (row) => Math.hypot(scale.x(row.b) - event.clientX + box.left, scale.y(row.a) - event.clientY + box.top);
-    let best = -1, least = 24;
-    order.forEach((row, i) => { if (gap(row) !== null && far(row) < least) { best = i; least = far(row); } });
-    if (best >= 0) go(best);
+    const i = nearestPoint(plot, order, event);
+    if (i >= 0) go(i);
   });
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", keyup);

@@ -32,7 +32,7 @@ class Duel(Part):
     way = param.String(default="swipe")
     opacity = param.Integer(default=55, bounds=(0, 100))
     dark = param.Boolean(default=False)
-    _esm = esm("pixels", "duel")
+    _esm = esm("pixels", "scatter", "duel")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("duel")]
 
     def answer(self, data: dict[str, Any]) -> None:

@@ -40,7 +40,8 @@ export function render({model}) {
       line.append(name);
       for (const predicted of columns) {
         const cell = el("td"), same = truth === predicted, share = value(truth, predicted) ?? 0;
-        const spot = el(same ? "span" : "button", "cell", percent(share) < 1 ? "" : `${share < 0 ? "−" : ""}${percent(share)}`);
+        const says = percent(share) < 1 ? "" : `${share < 0 ? "−" : ""}${percent(share)}`;
+        const spot = el(same ? "span" : "button", says.length > 2 ? "cell long" : "cell", says);
         paint(spot, share, same);
         spot.title = title(truth, predicted);
         if (!same) {

@@ -14,6 +14,7 @@ import panel as pn
 from panel_material_ui import Page
 
 from segnets.app.pages.compare import ComparePage
+from segnets.app.pages.dataset import DatasetPage
 from segnets.app.pages.leaderboard import Leaderboard
 from segnets.app.pages.runs import RunsPage
 from segnets.app.pages.samples import SamplesPage
@@ -48,6 +49,7 @@ PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = 
     ("trials", "Leaderboard", "Trials", "trials", Leaderboard),
     ("samples", "Samples", "Samples", "samples", SamplesPage),
     ("compare", "Compare", "Compare", "compare", ComparePage),
+    ("dataset", "Dataset", "Dataset", "dataset", DatasetPage),
     ("runs", "Runs", "Runs", "runs", RunsPage),
 )
 
@@ -144,6 +146,8 @@ class Tab:
             return ""
         if name == "runs":
             return str(sum(t.status == "running" for t in snapshot.trials.values()) or "")
+        if name == "dataset":
+            return str(len(snapshot.datasets))
         return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
 
     def _open(self, name: str) -> None:

@@ -95,7 +95,9 @@ class Dataset:
     name: str = ""
     height: int = 0
     width: int = 0
+    clip_frames: int = 0
     clips: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
     prior_miou: float | None = None
     time: float = 0.0
 
@@ -236,7 +238,9 @@ def dataset(subject: str, key: str, view: Mapping[str, Any]) -> Dataset:
         name=text(view.get("name")),
         height=count(view.get("height")),
         width=count(view.get("width")),
+        clip_frames=count(view.get("clip_frames")),
         clips={k: count(v) for k, v in mapping(view.get("clips")).items()},
+        skipped=count(view.get("skipped")),
         prior_miou=number(view.get("prior_miou")),
         time=number(view.get("time")) or 0.0,
     )

@@ -4,6 +4,7 @@
     ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
     ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
+    ?p=dataset&d=DATASET&s=val/NAME
 
 Nothing from an address becomes a key of the store or a text of the page: ids must be in the listing,
 words in the lists below, numbers in their range. What does not fit is dropped, and the pages say so.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 T = TypeVar("T")
-PAGES = ("trials", "samples", "compare", "runs")
+PAGES = ("trials", "samples", "compare", "dataset", "runs")
 STATUS_FILTERS = ("any", "running", "done", "failed")
 METRICS = ("miou", "loss", "class", "lr")
 AXES = ("epoch", "time", "step")
@@ -67,6 +68,7 @@ class View:
     lane: int = 0
     """Position of the first trial on the timeline."""
     trial: str = ""
+    dataset: str = ""
 
     @property
     def address(self) -> str:
@@ -92,6 +94,9 @@ class View:
             pairs += [("w", self.window)] if self.window != "24h" else []
             pairs += [("at", str(self.lane))] if self.lane else []
             pairs += [("t", self.trial)] if self.trial else []
+        elif self.page == "dataset":
+            pairs += [("d", self.dataset)] if self.dataset else []
+            pairs += [("s", self.sample)] if self.sample else []
         else:
             pairs += [("m", self.evaluation)] if self.evaluation else []
             pairs += [("s", self.sample)] if self.sample else []
@@ -139,6 +144,7 @@ def parse_address(query: str) -> View:
         window=one_of("w", WINDOWS),
         lane=_position(found.get("at", "")),
         trial=an_id("t"),
+        dataset=an_id("d"),
     )
 
 

@@ -5,7 +5,7 @@
 // or of a slider never asks the server (pixels.js).
 const KEEP = 48;            // decoded samples held
 const ROW = 58;             // height of a row of the list, px
-const LAYERS = ["frame", "truth", "prediction", "errors", "confidence"];
+const ALL_LAYERS = ["frame", "truth", "prediction", "errors", "confidence"];
 const LABELS = {frame: "frame", truth: "truth", prediction: "prediction", errors: "errors", confidence: "confidence"};
 
 function tone(value) {
@@ -17,7 +17,8 @@ function barColor(value) {
 }
 
 export function render({model}) {
-  const root = el("div", "sg-viewer");
+  const root = el("div", model.plain ? "sg-viewer plain" : "sg-viewer");
+  const LAYERS = model.plain ? ALL_LAYERS.slice(0, 2) : ALL_LAYERS;
   const store = new Map();    // key -> decoded sample, most recent last
   const thumbs = new Map();   // key -> small canvas
   const asked = new Map();    // key -> time of asking
@@ -33,7 +34,7 @@ export function render({model}) {
   const side = el("section", "card side");
   const sideHead = el("div", "head");
   const sideCount = el("span", "muted right num");
-  sideHead.append(el("h2", "", "Samples"), el("span", "muted", "by mIoU"), sideCount);
+  sideHead.append(el("h2", "", "Samples"), el("span", "muted", model.plain ? "" : "by mIoU"), sideCount);
   const list = el("div", "list");
   list.tabIndex = 0;
   list.setAttribute("aria-label", "Samples");
@@ -205,6 +206,7 @@ export function render({model}) {
     const byName = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
     const none = (row) => row.miou === null;
     const rows = [...model.catalog];
+    if (model.plain) { order = rows; return; }
     if (model.order === "name") rows.sort(byName);
     else rows.sort((a, b) => none(a) - none(b) || (model.order === "best" ? b.miou - a.miou : a.miou - b.miou) || byName(a, b));
     order = rows;
@@ -368,7 +370,7 @@ export function render({model}) {
     const seen = new Set(held ? held.seen ??= [...new Set([...(held.truth?.data || []), ...(held.prediction?.data || [])])] : []);
     fill(legend, [current, Boolean(held), [...hidden]], () => {
       const head = el("div", "head");
-      head.append(el("h2", "", "Classes"), el("span", "muted", "click hides, twice isolates"));
+      head.append(el("h2", "", "Classes"), el("span", "muted", model.plain ? "click hides" : "click hides, twice isolates"));
       const grid = el("div", "classes");
       [...model.classes.keys(), UNLABELLED].forEach((id) => {
         const button = el("button", seen.has(id) || !held ? "" : "absent");
@@ -413,7 +415,9 @@ export function render({model}) {
       if (shown) { view.width = shown.width; view.height = shown.height; view.getContext("2d").drawImage(shown, 0, 0); }
       const text = el("span", "text");
       const top = el("span", "top");
-      top.append(el("b", tone(row.miou), row.miou === null ? "–" : row.miou.toFixed(3)), el("span", "muted", `#${first + i + 1}`));
+      if (model.plain) top.append(el("b", "", row.split));
+      else top.append(el("b", tone(row.miou), row.miou === null ? "–" : row.miou.toFixed(3)));
+      top.append(el("span", "muted", `#${first + i + 1}`));
       const name = el("span", "mono muted clip", row.name.length > 9 ? `…${row.name.slice(-8)}` : row.name);
       const track = el("span", "track");
       const bar = el("i");
@@ -528,12 +532,13 @@ export function render({model}) {
   const visible = () => root.isConnected && root.getClientRects().length > 0;
   function keydown(event) {
     const target = event.composedPath()[0];
-    if (!visible() || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!visible() || (model.plain && !event.composedPath().includes(root))) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type !== "range")) return;
     if (target instanceof HTMLInputElement && event.key.startsWith("Arrow")) return;
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (step) { event.preventDefault(); go(index() + step); }
-    else if (/^[1-5]$/.test(event.key)) setLayer(LAYERS[Number(event.key) - 1]);
+    else if (/^[1-5]$/.test(event.key) && LAYERS[Number(event.key) - 1]) setLayer(LAYERS[Number(event.key) - 1]);
     else if (event.key === " ") { event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
     else if (event.key === "Home") { event.preventDefault(); go(0); }
     else if (event.key === "End") { event.preventDefault(); go(order.length - 1); }

@@ -31,6 +31,8 @@ class Viewer(Part):
     opacity = param.Integer(default=55, bounds=(0, 100))
     order = param.String(default="worst")
     dark = param.Boolean(default=False)
+    plain = param.Boolean(default=False)
+    """Frames and truth only, a part of a page among others: no scores, and keys only with the focus."""
     _esm = esm("pixels", "viewer")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("viewer")]
 

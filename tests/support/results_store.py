@@ -6,6 +6,7 @@ tables hold is counted from them.
 """
 
 import io
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -133,7 +134,7 @@ def names(num: int) -> list[str]:
 
 
 def write_dataset(store: Store, dataset: str, num: int, words: Words) -> None:
-    """A dataset whose bag has display.pack and display.parquet only."""
+    """A dataset whose bag has what the app reads of one: pictures, statistics, the report of its files."""
     pack, rows = Pack(), []
     for index, name in enumerate(names(num)):
         frames = [
@@ -156,7 +157,13 @@ def write_dataset(store: Store, dataset: str, num: int, words: Words) -> None:
             }
         )
     bag = Bag(store, "dataset", dataset, SHA)
+    manifest = {"kind": "segnets-dataset", "config": {"on_problem": "skip", "stride": 1}}
     files = [
+        bag.put_file("manifest.json", json.dumps(manifest).encode()),
+        bag.put_file("stats.json", json.dumps(dataset_stats(num)).encode()),
+        bag.put_file(
+            "report.parquet", to_parquet(pa.Table.from_pylist(report_rows(num, words)), 1)
+        ),
         bag.put_file("display.parquet", to_parquet(pa.Table.from_pylist(rows), 1)),
         bag.put_file("display.pack", bytes(pack.data)),
     ]
@@ -169,11 +176,63 @@ def write_dataset(store: Store, dataset: str, num: int, words: Words) -> None:
             "name": words.dataset_name,
             "height": HEIGHT,
             "width": WIDTH,
+            "clip_frames": 4,
             "clips": {"train": 48, "val": num, "test": 8},
+            "skipped": 1,
             "prior_miou": 0.18,
             "time": time.time(),
         }
     )
+
+
+def dataset_stats(num: int) -> dict[str, Any]:
+    """What stats.json says of `num` val scenes and of four others as train."""
+    scenes = {"train": range(100, 104), "val": range(num)}
+    counts = {
+        split: np.bincount(np.concatenate([scene(i).ravel() for i in seeds]), minlength=256)
+        for split, seeds in scenes.items()
+    }
+    return {
+        "v": 1,
+        "mean": [0.41, 0.42, 0.43],
+        "std": [0.21, 0.22, 0.23],
+        "class_pixels": {split: n[:NUM_CLASSES].tolist() for split, n in counts.items()},
+        "ignored_pixels": {split: int(n[NUM_CLASSES:].sum()) for split, n in counts.items()},
+        "frames": {"train": 16, "val": 4 * num},
+        "clips": {"train": 48, "val": num, "test": 8},
+    }
+
+
+def report_rows(num: int, words: Words) -> list[dict[str, Any]]:
+    """report.parquet: a frame and a label a sample, and one frame of train that ends too early."""
+    rows = []
+    for index, name in enumerate(names(num)):
+        for folder, role, end in (
+            ("leftImg8bit", "frame", "leftImg8bit"),
+            ("gtFine", "label", "gtFine_labelIds"),
+        ):
+            rows.append(
+                {
+                    "key": f"{folder}/val/{words.city}/{name}_{end}.png",
+                    "role": role,
+                    "split": "val",
+                    "size": 5000 + index,
+                    "sha256": f"{role}{index:059d}",
+                    "height": 2 * HEIGHT,
+                    "width": 2 * WIDTH,
+                    "kind": "",
+                    "detail": "",
+                }
+            )
+    broken = {
+        **rows[0],
+        "key": f"leftImg8bit/train/{words.city}/{words.city}_000009_000019_leftImg8bit.png",
+        "split": "train",
+        "sha256": "f" * 64,
+        "kind": "truncated",
+        "detail": f"ends after 41 % of its rows {words.city}",
+    }
+    return [*rows, broken]
 
 
 def write_eval(

@@ -46,6 +46,7 @@ compare_views = st.builds(
     opacity=st.integers(0, 100),
     metric=st.sampled_from(METRICS),
 )
+dataset_views = st.builds(View, page=st.just("dataset"), dataset=ids, sample=st.just("val/a b"))
 
 
 run_views = st.builds(
@@ -59,7 +60,7 @@ run_views = st.builds(
 )
 
 
-@given(trial_views | sample_views | compare_views | run_views)
+@given(trial_views | sample_views | compare_views | dataset_views | run_views)
 def test_an_address_gives_the_view_back_that_it_was_made_of(view):
     assert parse_address(view.address) == view
 

@@ -1,0 +1,282 @@
+"""Dataset: is the data sound, what is in it, and what does it look like."""
+
+from functools import partial
+from typing import Any
+
+import panel as pn
+
+from segnets.app.datasetparts import Checks, Frequency, Rows, Weights
+from segnets.app.datasets import Facts, facts
+from segnets.app.duel import NAMED_COLORS
+from segnets.app.pages.datasetrows import (
+    city_table,
+    dataset_figures,
+    display_catalogue,
+    problem_note,
+    problem_rows,
+    truth_facts,
+)
+from segnets.app.parts import Bar, Figures, Notice
+from segnets.app.read import Display
+from segnets.app.records import Dataset, sequence
+from segnets.app.state import Session, View
+from segnets.app.theme import CARD, css
+from segnets.app.viewer import Viewer
+
+MOST_WANTED = 32
+MOST_OFFERED = 300
+_PROBLEM_COLUMNS = [
+    {"title": "", "kind": "tone"},
+    {"title": "problem", "kind": "name"},
+    {"title": "file", "kind": "file"},
+    {"title": "cause", "kind": "text"},
+]
+
+
+class DatasetPage:
+    """The page; `view` is its pane."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._shown: tuple[str, str] = ("", "")  # dataset, key of its view
+        self._display = Display({}, None)
+        self._facts = Facts()
+        self.bar = Bar(kind="top", on_message=self._on_bar)
+        self.notice = Notice(tone="big", margin=(24, 22))
+        self.figures = Figures()
+        self.frequency, self.frequency_bar = Frequency(), Bar()
+        self.problems, self.problems_bar = Rows(columns=_PROBLEM_COLUMNS), Bar()
+        self.whole_report = Notice(margin=(8, 0, 0, 0), visible=False)
+        self.weights, self.checks, self.cities = Weights(), Checks(), Rows()
+        self.viewer = Viewer(
+            on_message=self._on_viewer,
+            plain=True,
+            layer="truth",
+            order="name",
+            sample=session.view.sample,
+        )
+        self.pictures = pn.Column(self.viewer, stylesheets=[css("stack")], margin=(12, 0, 0, 0))
+        left = pn.Column(
+            _card(self.frequency_bar, self.frequency),
+            _card(self.problems_bar, self.problems, self.whole_report, top=12),
+            _card(_titled("Class weights", "1 / log(1.10 + share)"), self.weights, top=12),
+            stylesheets=[css("stack")],
+            margin=0,
+        )
+        right = pn.Column(
+            _card(_titled("Checks", ""), self.checks),
+            _card(_titled("Cities", "clips by split"), self.cities, top=12),
+            stylesheets=[css("stack")],
+            margin=0,
+        )
+        self.body = pn.Column(
+            self.figures,
+            pn.Column(left, right, stylesheets=[css("columns")], margin=(12, 0, 0, 0)),
+            self.pictures,
+            stylesheets=[css("body")],
+            margin=0,
+            visible=False,
+        )
+        self.view = pn.Column(
+            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
+        )
+        session.listeners.append(self._on_view)
+
+    def refresh(self) -> None:
+        """Show what the snapshot now says; the dataset on show stays."""
+        dataset = self._dataset()
+        self._draw_bar(dataset)
+        if dataset is None:
+            self._shown = ("", "")
+            self._tell(*self._nothing())
+            return
+        wanted = (dataset.id, dataset.key)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self._tell("", "Reading the tables …", "")
+        self.session.later(
+            lambda: (
+                facts(self.session.reader, dataset),
+                self.session.reader.display(dataset.id),
+            ),
+            partial(self._have, dataset),
+            partial(self._failed, wanted),
+        )
+
+    def recolor(self) -> None:
+        """Style sheets do it all, but for the viewer's bars."""
+        self.viewer.dark = self.session.dark
+
+    def _dataset(self) -> Dataset | None:
+        """The one of the address, else the newest."""
+        datasets = self.session.snapshot.datasets
+        if self.session.view.dataset:
+            return datasets.get(self.session.view.dataset)
+        return max(datasets.values(), key=lambda one: (one.time, one.id), default=None)
+
+    def _nothing(self) -> tuple[str, str, str]:
+        snapshot, wanted = self.session.snapshot, self.session.view.dataset
+        if snapshot.fault and not snapshot.datasets:
+            says = "The store does not answer; what it holds appears here as soon as it does."
+            return "No dataset", says, ""
+        if not snapshot.looked:
+            return "", "Looking at the store …", ""
+        if wanted and snapshot.datasets:
+            says = f"Dataset {wanted} is not in this store; choose another above."
+            return "No dataset", says, ""
+        command = f"python flows/preprocess.py --store {self.session.reader.url}"
+        return "No dataset yet", "Street scenes are drawn if you have no data. Make one:", command
+
+    def _have(self, dataset: Dataset, tables: tuple[Facts, Display]) -> None:
+        if dataset.id != self._shown[0]:
+            return
+        self._facts, self._display = tables
+        found = self._facts
+        with pn.io.hold():
+            self._tell("", "", "")
+            self._draw_bar(dataset)
+            self.figures.figures = dataset_figures(dataset, found)
+            self.frequency.splits = [
+                {"name": name, "shares": shares} for name, shares in found.shares.items()
+            ]
+            self.frequency_bar.items = [
+                {"type": "title", "text": "Class frequency", "level": 2},
+                {"type": "note", "text": "share of pixels, log scale"},
+                {"type": "gap"},
+                {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
+            ]
+            self.problems.rows = problem_rows(found)
+            url = self.session.reader.url
+            self.whole_report.say(
+                "All of the report, one row a file:" if found.problems else "",
+                command=f"python -m segnets.store get {url} {dataset.id}/report.parquet --out FILE",
+            )
+            self.problems_bar.items = [
+                {"type": "title", "text": "Problems", "level": 2},
+                {"type": "note", "text": problem_note(found)},
+            ]
+            self.weights.param.update(
+                rows=[
+                    {**color, "value": value}
+                    for color, value in zip(NAMED_COLORS, found.weights, strict=False)
+                ],
+                mean=found.mean,
+                std=found.std,
+            )
+            self.checks.checks = [
+                {"tone": one.tone, "title": one.title, "detail": one.detail} for one in found.checks
+            ]
+            columns, rows = city_table(found)
+            self.cities.param.update(columns=columns, rows=rows)
+            keys = {f"{split}/{name}" for split, name in self._display.rows}
+            wanted = self.session.view.sample
+            self.pictures.visible = bool(keys)
+            self.viewer.source = dataset.id
+            self.viewer.sample = wanted if wanted in keys else ""
+            self.viewer.catalog = display_catalogue(self._display)
+
+    def _failed(self, wanted: tuple[str, str], says: str) -> None:
+        if wanted == self._shown:
+            self._shown = ("", "")  # so that the next news ask again
+            self._tell("The tables could not be read", says, "")
+
+    def _tell(self, title: str, says: str, command: str) -> None:
+        self.notice.say(says, title=title, command=command)
+        self.body.visible = not says
+
+    def _draw_bar(self, chosen: Dataset | None) -> None:
+        datasets = sorted(self.session.snapshot.datasets.values(), key=lambda one: -one.time)
+        items: list[dict[str, Any]] = [{"type": "title", "text": "Dataset", "level": 1}]
+        if datasets:
+            options = [
+                {"value": one.id, "label": f"{one.id} · {one.name}" if one.name else one.id}
+                for one in datasets[:MOST_OFFERED]
+            ]
+            if chosen is None:
+                options.insert(0, {"value": "", "label": "choose"})
+            items.append(
+                {
+                    "type": "select",
+                    "key": "dataset",
+                    "aria": "dataset",
+                    "value": chosen.id if chosen else "",
+                    "options": options,
+                }
+            )
+        if chosen is not None:
+            parts = [f"{chosen.clip_frames} frames a clip"] if chosen.clip_frames else []
+            parts += [f"stride {self._facts.stride}"] if self._facts.stride else []
+            parts += [f"{chosen.height}x{chosen.width}"]
+            items.append({"type": "note", "text": " · ".join(parts)})
+        self.bar.items = [*items, {"type": "gap"}, {"type": "copy"}]
+
+    def _on_bar(self, data: dict[str, Any]) -> None:
+        if data.get("key") == "dataset" and data.get("value") in self.session.snapshot.datasets:
+            self.session.change(dataset=data["value"], sample="")
+
+    def _on_view(self, before: View, now: View) -> None:
+        if now.page != "dataset":
+            return
+        if now.sample not in (before.sample, self.viewer.sample):
+            self.viewer.sample = now.sample
+        if now.dataset != before.dataset:
+            self.refresh()
+
+    def _on_viewer(self, data: dict[str, Any]) -> None:
+        kind = data.get("type")
+        if kind == "want" and data.get("source") == self._shown[0]:
+            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
+                split, _, name = str(key).partition("/")
+                if (split, name) in self._display.rows:  # only what the table names is ever read
+                    self._send((split, name), past=bool(data.get("past")))
+        elif kind == "show":
+            split, _, name = str(data.get("sample")).partition("/")
+            if (split, name) in self._display.rows:
+                self.session.change(sample=f"{split}/{name}", dataset=self._shown[0])
+
+    def _send(self, key: tuple[str, str], *, past: bool) -> None:
+        base = {"key": "/".join(key), "source": self._shown[0]}
+        display, reader = self._display, self.session.reader
+        row = display.rows[key]
+        places = list(
+            zip(sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False)
+        )
+
+        def ask() -> dict[str, Any]:
+            if past:
+                frames = [reader.picture(display.pack, *place) for place in places[:-1]]
+                return {**base, "type": "past", "frames": frames}
+            truth = (row.get("truth_offset"), row.get("truth_size"))
+            return {
+                **base,
+                "type": "sample",
+                "frame": reader.picture(display.pack, *places[-1]) if places else None,
+                "truth": reader.picture(display.pack, *truth),
+                "prediction": None,
+                "confidence": None,
+                "steps": len(places),
+                **truth_facts(row),
+            }
+
+        self.session.later(
+            ask,
+            self.viewer.answer,
+            lambda says: self.viewer.answer({**base, "type": "fault", "sentence": says}),
+        )
+
+
+def _titled(title: str, note: str) -> Bar:
+    items = [{"type": "title", "text": title, "level": 2}]
+    return Bar(items=[*items, {"type": "note", "text": note}] if note else items)
+
+
+def _card(*parts: Any, top: int = 0) -> pn.Column:
+    return pn.Column(*parts, stylesheets=[CARD], margin=(top, 0, 0, 0))
+
+
+def _shaded(splits: list[str]) -> list[str]:
+    """How the bars of the splits are told apart."""
+    return [
+        f"{word} {name}" for word, name in zip(("solid", "pale", "paler"), splits, strict=False)
+    ]
