@@ -29,6 +29,7 @@ const ICONS = {
   down: "M7 10l5 5 5-5",
   play: "M8 5l11 7-11 7z",
   pause: "M7 5h4v14H7zM14 5h4v14h-4z",
+  pred: "M19 14.5A7.5 7.5 0 0 1 9.5 5 7.5 7.5 0 1 0 19 14.5zM17 4v4M15 6h4",
   runs: "M4 12a8 8 0 1 0 2.6-5.9M4 4v4h4M12 8v4.5l3 1.8",
 };
 

@@ -16,6 +16,7 @@ from panel_material_ui import Page
 from segnets.app.pages.compare import ComparePage
 from segnets.app.pages.dataset import DatasetPage
 from segnets.app.pages.leaderboard import Leaderboard
+from segnets.app.pages.predictions import PredictionsPage
 from segnets.app.pages.runs import RunsPage
 from segnets.app.pages.samples import SamplesPage
 from segnets.app.parts import Notice, Shell
@@ -51,6 +52,7 @@ PAGES: tuple[tuple[str, str, str, str, Callable[[Session], "PageView"]], ...] = 
     ("compare", "Compare", "Compare", "compare", ComparePage),
     ("dataset", "Dataset", "Dataset", "dataset", DatasetPage),
     ("runs", "Runs", "Runs", "runs", RunsPage),
+    ("pred", "Predictions", "Predictions", "pred", PredictionsPage),
 )
 
 
@@ -148,6 +150,8 @@ class Tab:
             return str(sum(t.status == "running" for t in snapshot.trials.values()) or "")
         if name == "dataset":
             return str(len(snapshot.datasets))
+        if name == "pred":
+            return str(sum(run.nights for run in snapshot.runs.values()) or "")
         return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
 
     def _open(self, name: str) -> None:

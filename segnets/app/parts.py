@@ -114,6 +114,25 @@ class LogCards(Part):
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("runs")]
 
 
+class Nights(Part):
+    """A bar a night {id, time, height, tone, confidence, title}; message {night}."""
+
+    nights = param.List(default=[])
+    chosen = param.String(default="")
+    _esm = esm("nights")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("nights")]
+
+
+class NightCards(Part):
+    """Shares of the classes, frames that failed, and where a night comes from."""
+
+    shares = param.List(default=[])
+    failed = param.List(default=[])
+    facts = param.List(default=[])
+    _esm = esm("nightcards")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT, css("nights")]
+
+
 class Notice(Part):
     """One sentence, with a heading and a command where they help; nothing is shown without text."""
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 
 from segnets.app import records
 from segnets.app.cache import Cache
-from segnets.app.records import Dataset, Evaluation, Grid, Trial
+from segnets.app.records import Dataset, Evaluation, Grid, Run, Trial
 from segnets.errors import SegnetsError, StoreError
 from segnets.store.bag import read_done, read_items
 from segnets.store.base import Listed, Store
@@ -36,6 +36,7 @@ LOOK_EVERY_S = 3.0
 PATIENCE_S = 6.0
 """How long the app waits for a store before it says so; it comes back by itself."""
 SILENT_AFTER_S = 60.0
+_VIEWED = ("trial", "grid", "eval", "dataset", "run")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 logger = logging.getLogger("segnets.app")
@@ -86,6 +87,7 @@ class Snapshot:
     grids: Mapping[str, Grid] = field(default_factory=dict)
     evals: Mapping[str, Evaluation] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -226,7 +228,7 @@ class Reader:
             self._closed.wait(self._every_s)
 
     def _look(self, store: Store) -> Snapshot:
-        listed = {kind: list_views(store, kind) for kind in ("trial", "grid", "eval", "dataset")}
+        listed = {kind: list_views(store, kind) for kind in _VIEWED}
         keys = {item.key for views in listed.values() for item in views.values()}
         self._views = {key: record for key, record in self._views.items() if key in keys}
         trials = self._records(store, listed["trial"], records.trial)
@@ -244,6 +246,7 @@ class Reader:
             grids=grids,
             evals=self._records(store, listed["eval"], records.evaluation),
             datasets=self._records(store, listed["dataset"], records.dataset),
+            runs=self._records(store, listed["run"], records.run),
         )
 
     def _records(

@@ -102,6 +102,21 @@ class Dataset:
     time: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A job of predictions: one model, one source, one place for the masks, night after night."""
+
+    id: str
+    key: str = ""
+    trial: str = ""
+    source: str = ""
+    out: str = ""
+    nights: int = 0
+    frames: int = 0
+    failed: int = 0
+    time: float = 0.0
+
+
 def text(value: object) -> str:
     """The value if it is a text, cut to 300 characters, else nothing."""
     return value[:_LONGEST] if isinstance(value, str) else ""
@@ -242,6 +257,21 @@ def dataset(subject: str, key: str, view: Mapping[str, Any]) -> Dataset:
         clips={k: count(v) for k, v in mapping(view.get("clips")).items()},
         skipped=count(view.get("skipped")),
         prior_miou=number(view.get("prior_miou")),
+        time=number(view.get("time")) or 0.0,
+    )
+
+
+def run(subject: str, key: str, view: Mapping[str, Any]) -> Run:
+    """The run of predictions of this id from its view."""
+    return Run(
+        id=subject,
+        key=key,
+        trial=text(view.get("trial")),
+        source=text(view.get("source")),
+        out=text(view.get("out")),
+        nights=count(view.get("nights")),
+        frames=count(view.get("frames")),
+        failed=count(view.get("failed")),
         time=number(view.get("time")) or 0.0,
     )
 

@@ -5,6 +5,7 @@
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
     ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
     ?p=dataset&d=DATASET&s=val/NAME
+    ?p=pred&r=RUN&n=NIGHT&f=val/NAME&layer=prediction&o=55&order=worst
 
 Nothing from an address becomes a key of the store or a text of the page: ids must be in the listing,
 words in the lists below, numbers in their range. What does not fit is dropped, and the pages say so.
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 T = TypeVar("T")
-PAGES = ("trials", "samples", "compare", "dataset", "runs")
+PAGES = ("trials", "samples", "compare", "dataset", "runs", "pred")
 STATUS_FILTERS = ("any", "running", "done", "failed")
 METRICS = ("miou", "loss", "class", "lr")
 AXES = ("epoch", "time", "step")
@@ -69,6 +70,9 @@ class View:
     """Position of the first trial on the timeline."""
     trial: str = ""
     dataset: str = ""
+    run: str = ""
+    night: str = ""
+    frame: str = ""
 
     @property
     def address(self) -> str:
@@ -98,8 +102,13 @@ class View:
             pairs += [("d", self.dataset)] if self.dataset else []
             pairs += [("s", self.sample)] if self.sample else []
         else:
-            pairs += [("m", self.evaluation)] if self.evaluation else []
-            pairs += [("s", self.sample)] if self.sample else []
+            if self.page == "pred":
+                pairs += [("r", self.run)] if self.run else []
+                pairs += [("n", self.night)] if self.night else []
+                pairs += [("f", self.frame)] if self.frame else []
+            else:
+                pairs += [("m", self.evaluation)] if self.evaluation else []
+                pairs += [("s", self.sample)] if self.sample else []
             pairs += [("layer", self.layer)] if self.layer != "prediction" else []
             pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
             pairs += [("order", self.order)] if self.order != "worst" else []
@@ -145,6 +154,9 @@ def parse_address(query: str) -> View:
         lane=_position(found.get("at", "")),
         trial=an_id("t"),
         dataset=an_id("d"),
+        run=an_id("r"),
+        night=an_id("n"),
+        frame=found.get("f", "")[:300],
     )
 
 

@@ -5,7 +5,6 @@
 // or of a slider never asks the server (pixels.js).
 const KEEP = 48;            // decoded samples held
 const ROW = 58;             // height of a row of the list, px
-const ALL_LAYERS = ["frame", "truth", "prediction", "errors", "confidence"];
 const LABELS = {frame: "frame", truth: "truth", prediction: "prediction", errors: "errors", confidence: "confidence"};
 
 function tone(value) {
@@ -17,8 +16,7 @@ function barColor(value) {
 }
 
 export function render({model}) {
-  const root = el("div", model.plain ? "sg-viewer plain" : "sg-viewer");
-  const LAYERS = model.plain ? ALL_LAYERS.slice(0, 2) : ALL_LAYERS;
+  const root = el("div", model.plain ? "sg-viewer plain" : model.layers.length > 2 ? "sg-viewer" : "sg-viewer short");
   const store = new Map();    // key -> decoded sample, most recent last
   const thumbs = new Map();   // key -> small canvas
   const asked = new Map();    // key -> time of asking
@@ -34,7 +32,8 @@ export function render({model}) {
   const side = el("section", "card side");
   const sideHead = el("div", "head");
   const sideCount = el("span", "muted right num");
-  sideHead.append(el("h2", "", "Samples"), el("span", "muted", model.plain ? "" : "by mIoU"), sideCount);
+  const words = model.words;
+  sideHead.append(el("h2", "", words.title), el("span", "muted", words.by), sideCount);
   const list = el("div", "list");
   list.tabIndex = 0;
   list.setAttribute("aria-label", "Samples");
@@ -208,7 +207,7 @@ export function render({model}) {
     const rows = [...model.catalog];
     if (model.plain) { order = rows; return; }
     if (model.order === "name") rows.sort(byName);
-    else rows.sort((a, b) => none(a) - none(b) || (model.order === "best" ? b.miou - a.miou : a.miou - b.miou) || byName(a, b));
+    else rows.sort((a, b) => (model.order === "worst" && Boolean(b.flag) - Boolean(a.flag)) || none(a) - none(b) || (model.order === "best" ? b.miou - a.miou : a.miou - b.miou) || byName(a, b));
     order = rows;
   }
   function drawHead() {
@@ -220,11 +219,12 @@ export function render({model}) {
       name.title = row.name;
       const right = el("span", "right sums");
       if (row.miou !== null) {
-        right.append(el("span", "muted", "mIoU"), el("b", `large ${tone(row.miou)}`, row.miou.toFixed(3)));
+        right.append(el("span", "muted", words.score), el("b", `large ${tone(row.miou)}`, row.miou.toFixed(3)));
       }
       if (row.accuracy !== null) {
         right.append(el("span", "muted wide", "pixels right"), el("b", "large wide", `${(100 * row.accuracy).toFixed(1)}%`));
       }
+      if (row.flag) right.prepend(el("span", "warn", row.flag));
       return [name, el("span", "muted wide", [row.city, row.split, held && `${held.width}×${held.height}`].filter(Boolean).join(" · ")), right];
     });
     fill(walk, [i, order.length], () => {
@@ -243,6 +243,7 @@ export function render({model}) {
     const held = store.get(current);
     const frames = held ? held.frames : [];
     const steps = held?.steps || frames.length || 4;
+    strip.style.display = steps > 1 && (model.plain || model.layers.length > 2) ? "" : "none";  // one frame is the picture itself
     fill(strip, [current, frames.map(Boolean), steps, frameIndex], () => Array.from({length: steps}, (_, i) => {
       const cell = el("button", "shot");
       cell.type = "button";
@@ -277,11 +278,11 @@ export function render({model}) {
   }
   function drawControls() {
     const held = store.get(current);
-    fill(controls, [model.layer, model.opacity, Boolean(playing), LAYERS.map((name) => Boolean(held && has(held, name)))], () => {
+    fill(controls, [model.layer, model.opacity, Boolean(playing), model.layers.map((name) => Boolean(held && has(held, name)))], () => {
       const seg = el("div", "seg");
       seg.setAttribute("role", "group");
       seg.setAttribute("aria-label", "layer");
-      for (const name of LAYERS) {
+      for (const name of model.layers) {
         const button = el("button", "", LABELS[name]);
         button.type = "button";
         button.setAttribute("aria-pressed", String(name === model.layer));
@@ -301,12 +302,12 @@ export function render({model}) {
       run.type = "button";
       run.append(icon(playing ? "pause" : "play", 16), el("span", "", playing ? "stop" : "play"));
       run.onclick = play;
-      return [seg, slide, run];
+      return strip.style.display ? [seg, slide] : [seg, slide, run];
     });
   }
   function drawLayers() {
     const held = store.get(current);
-    fill(layerRow, [current, Boolean(held), [...hidden], model.layer], () => LAYERS.slice(1).map((name) => {
+    fill(layerRow, [current, Boolean(held), [...hidden], model.layer], () => model.layers.length <= 2 ? [] : model.layers.slice(1).map((name) => {
       const cell = el("button", "small");
       cell.type = "button";
       cell.setAttribute("aria-pressed", String(name === model.layer));
@@ -333,23 +334,23 @@ export function render({model}) {
     const held = store.get(current);
     fill(scores, [current, Boolean(held)], () => {
       const head = el("div", "head");
-      head.append(el("h2", "", "IoU of this sample"), el("span", "muted", "worst first"));
+      head.append(el("h2", "", words.scores), el("span", "muted", words.order));
       if (!held) return [head];
-      const rows = held.iou.map((value, id) => ({id, value})).filter((row) => row.value !== null).sort((a, b) => a.value - b.value);
+      const rows = held.iou.map((value, id) => ({id, value})).filter((row) => row.value !== null).sort((a, b) => words.shares ? b.value - a.value : a.value - b.value);
       const parts = [head];
       for (const {id, value} of rows) {
         const line = el("div", "iou");
         const track = el("span", "track");
         const fillBar = el("i");
         fillBar.style.width = `${100 * value}%`;
-        fillBar.style.background = barColor(value);
+        if (!words.shares) fillBar.style.background = barColor(value);
         track.append(fillBar);
-        line.append(swatch(`rgb(${colors()[id]})`), el("span", "clip", model.classes[id].name), track, el("b", "num", value.toFixed(2)));
+        line.append(swatch(`rgb(${colors()[id]})`), el("span", "clip", model.classes[id].name), track, el("b", "num", words.shares ? `${(100 * value).toFixed(1)}` : value.toFixed(2)));
         parts.push(line);
       }
       const absent = held.iou.length - rows.length;
-      if (!rows.length) parts.push(el("p", "muted", held.labelled ? "No class has a value here." : "This frame has no label, so it has no scores."));
-      else if (absent) parts.push(el("p", "muted", `${absent === 1 ? "One class does" : `${absent} classes do`} not occur here: no value, not counted.`));
+      if (!rows.length) parts.push(el("p", "muted", held.labelled ? "No class has a value here." : words.none));
+      else if (absent && !words.shares) parts.push(el("p", "muted", `${absent === 1 ? "One class does" : `${absent} classes do`} not occur here: no value, not counted.`));
       if (held.confusions.length) {
         parts.push(el("h2", "second", "Most confused here"));
         for (const row of held.confusions.slice(0, 6)) {
@@ -411,7 +412,7 @@ export function render({model}) {
       button.style.top = `${(first + i) * ROW}px`;
       if (row.key === current) button.setAttribute("aria-current", "true");
       const shown = thumbs.get(row.key);
-      const view = el("canvas", "thumb");
+      const view = el("canvas", row.flag ? "thumb flagged" : "thumb");
       if (shown) { view.width = shown.width; view.height = shown.height; view.getContext("2d").drawImage(shown, 0, 0); }
       const text = el("span", "text");
       const top = el("span", "top");
@@ -425,7 +426,7 @@ export function render({model}) {
       bar.style.background = barColor(row.miou);
       track.append(bar);
       text.append(top, name, track);
-      button.title = row.name;
+      button.title = row.flag ? `${row.name}: ${row.flag}` : row.name;
       button.append(view, text);
       button.onclick = () => go(first + i);
       return button;
@@ -538,7 +539,7 @@ export function render({model}) {
     if (target instanceof HTMLInputElement && event.key.startsWith("Arrow")) return;
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (step) { event.preventDefault(); go(index() + step); }
-    else if (/^[1-5]$/.test(event.key) && LAYERS[Number(event.key) - 1]) setLayer(LAYERS[Number(event.key) - 1]);
+    else if (model.layers[Number(event.key) - 1] && event.key !== " ") setLayer(model.layers[Number(event.key) - 1]);
     else if (event.key === " ") { event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
     else if (event.key === "Home") { event.preventDefault(); go(0); }
     else if (event.key === "End") { event.preventDefault(); go(order.length - 1); }

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import param
 
 from segnets.app.parts import Part
+from segnets.app.state import LAYERS
 from segnets.app.theme import COMPONENT, css, esm
 from segnets.labels import CLASS_COLORS, CLASS_NAMES
 
@@ -12,6 +13,17 @@ CLASSES = [
     {"name": name, "rgb": list(color)}
     for name, color in zip(CLASS_NAMES, CLASS_COLORS, strict=True)
 ]
+
+
+WORDS = {
+    "title": "Samples",
+    "by": "by mIoU",
+    "score": "mIoU",
+    "scores": "IoU of this sample",
+    "order": "worst first",
+    "none": "This frame has no label, so it has no scores.",
+}
+"""What the numbers of a catalogue are called; predictions have other ones than evaluations."""
 
 
 class Viewer(Part):
@@ -27,9 +39,11 @@ class Viewer(Part):
     classes = param.List(default=CLASSES)
     source = param.String(default="")
     sample = param.String(default="")
+    layers = param.List(default=list(LAYERS))
     layer = param.String(default="prediction")
     opacity = param.Integer(default=55, bounds=(0, 100))
     order = param.String(default="worst")
+    words = param.Dict(default=WORDS)
     dark = param.Boolean(default=False)
     plain = param.Boolean(default=False)
     """Frames and truth only, a part of a page among others: no scores, and keys only with the focus."""

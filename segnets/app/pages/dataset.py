@@ -21,7 +21,7 @@ from segnets.app.read import Display
 from segnets.app.records import Dataset, sequence
 from segnets.app.state import Session, View
 from segnets.app.theme import CARD, css
-from segnets.app.viewer import Viewer
+from segnets.app.viewer import WORDS, Viewer
 
 MOST_WANTED = 32
 MOST_OFFERED = 300
@@ -51,6 +51,8 @@ class DatasetPage:
         self.viewer = Viewer(
             on_message=self._on_viewer,
             plain=True,
+            layers=["frame", "truth"],
+            words={**WORDS, "by": ""},
             layer="truth",
             order="name",
             sample=session.view.sample,

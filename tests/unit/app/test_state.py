@@ -58,9 +58,19 @@ run_views = st.builds(
     lane=st.integers(0, 999_999),
     trial=ids,
 )
+prediction_views = st.builds(
+    View,
+    page=st.just("pred"),
+    run=ids,
+    night=ids,
+    frame=st.text(min_size=1, max_size=60).map(str.strip).filter(bool),
+    layer=st.sampled_from(LAYERS),
+    opacity=st.integers(0, 100),
+    order=st.sampled_from(ORDERS),
+)
 
 
-@given(trial_views | sample_views | compare_views | dataset_views | run_views)
+@given(trial_views | sample_views | compare_views | dataset_views | run_views | prediction_views)
 def test_an_address_gives_the_view_back_that_it_was_made_of(view):
     assert parse_address(view.address) == view
 

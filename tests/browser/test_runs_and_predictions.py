@@ -1,5 +1,6 @@
 import pytest
 from support.life_store import Try, live_through
+from support.night_store import write_run
 from support.panel import own_log, panel_serve
 from support.results_store import HOSTILE, Words, write_store
 
@@ -7,11 +8,13 @@ from segnets.store.history import read_history
 from segnets.store.open import open_store
 
 DIED = "resnet_convlstm-0dead001"
+RUN = "pred-0a0b0c0d"
+BAD = ("aach_000009_000019", "the file is truncated: /data/frames/aach_000009_000019.png")
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Trials in every state, and one that was killed, stopped and finished."""
+    """Trials in every state, one that was killed, stopped and finished, and a run of three nights."""
     store = open_store(str(tmp_path_factory.mktemp("app") / "store"), write=True)
     made = write_store(store, samples=2)
     live_through(
@@ -21,6 +24,7 @@ def store(tmp_path_factory):
         Try(resumed=(2, 24), saves=[(3, 36)], end="stopped"),
         Try(resumed=(3, 36), saves=[(4, 48)], end="done"),
     )
+    write_run(store, RUN, [{"new": 3}, {"new": 4, "failed": [BAD]}, {}])
     yield store
     for trial in made["live"]:
         trial.close()
@@ -73,6 +77,50 @@ def test_a_trial_that_is_not_there_is_said_and_the_others_stay(app, tab):
     opened.see(".lane")
 
 
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
+def test_a_night_shows_its_counts_bad_frames_and_masks(app, tab, width, height, scheme):
+    opened = tab(app, width, height, scheme)
+    opened.open("?p=pred&n=night-20251121t020000z")
+    opened.see("canvas.big")
+    opened.wait_for("road", ".iou")
+    assert opened.page.locator(".figure b").all_inner_texts()[:2] == ["4", "1"]
+    opened.wait_for(BAD[0], ".failed li")
+    opened.wait_for(BAD[1], ".failed li")
+    assert opened.page.locator(".night").count() == 3
+    opened.see(f".mui-{scheme} nav")
+    assert not opened.has_sideways_scroll()
+    assert opened.complaints() == {}
+
+
+def test_a_night_is_chosen_by_the_keyboard_and_the_link_shows_the_same_frame(app, tab):
+    opened = tab(app)
+    opened.open("?p=pred")
+    opened.wait_for("No mask is new this night", ".sg-notice")
+    opened.page.locator(".night").last.focus()
+    opened.page.keyboard.press("ArrowLeft")
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_function("location.search.includes('n=night-20251121t020000z')")
+    opened.see("canvas.big")
+    opened.page.locator("h1").first.click()  # the focus leaves the bars: arrows move the frames
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.wait_for_function("location.search.includes('f=val/aach')")
+    second = tab(opened.page.url)
+    second.open()
+    names = []
+    for one in (opened, second):
+        one.wait_for("road", ".iou")
+        names.append(one.page.locator(".stage .name").inner_text())
+    assert names[0] == names[1]
+    assert f"f=val/{names[0]}" in second.page.url
+    assert opened.complaints() == second.complaints() == {}
+
+
+def test_a_run_that_is_not_there_is_said(app, tab):
+    opened = tab(app)
+    opened.open("?p=pred&r=pred-nobody")
+    opened.wait_for("Run pred-nobody is not in this store; choose another above.", ".sg-notice")
+
+
 def test_hostile_names_and_sentences_run_nothing(browser, tab, tmp_path):
     words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
     store = open_store(str(tmp_path / "store"), write=True)
@@ -82,6 +130,8 @@ def test_hostile_names_and_sentences_run_nothing(browser, tab, tmp_path):
     live_through(
         store, "m-1", Try(saves=[(1, 12)], notes=notes), Try(end="failed", failure=failure)
     )
+    bad = {"new": 1, "failed": [(HOSTILE, HOSTILE)]}
+    write_run(store, RUN, [bad], trial=HOSTILE, dataset=HOSTILE, city=HOSTILE, why=HOSTILE)
     try:
         with panel_serve(tmp_path / "log", SEGNETS_STORE=store.url) as address:
             opened = tab(address)
@@ -90,6 +140,10 @@ def test_hostile_names_and_sentences_run_nothing(browser, tab, tmp_path):
             opened.page.locator(".lane[title=m-1]").click()
             opened.wait_for(f"failed: {HOSTILE}", ".story")
             opened.wait_for(f"skipped {HOSTILE}", ".story")
+            opened.page.locator("nav .page", has_text="Predictions").click()
+            for place in (".stage .name", ".failed li", ".facts dd"):
+                opened.wait_for(HOSTILE, place)
+            opened.page.locator(".night").first.hover()
             assert opened.complaints() == {}
             assert opened.page.locator("img[src=x]").count() == 0
     finally:

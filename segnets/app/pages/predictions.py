@@ -1,0 +1,299 @@
+"""Predictions: did the night go well. Counts, bad frames by name, drift beside the masks that show it."""
+
+from typing import Any
+
+import panel as pn
+
+from segnets.app.nights import Frames, Night, read_frames, read_nights, read_training_share
+from segnets.app.pages.drift import (
+    failed_rows,
+    frame_catalogue,
+    night_bars,
+    night_facts,
+    night_figures,
+    run_label,
+    share_rows,
+)
+from segnets.app.pages.samples import MOST_WANTED
+from segnets.app.parts import Bar, Figures, NightCards, Nights, Notice
+from segnets.app.records import Run, class_values, count, number, sequence, text
+from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.theme import CARD, css
+from segnets.app.viewer import Viewer
+from segnets.labels import NUM_CLASSES
+
+_WORDS = {
+    "title": "Masks",
+    "by": "confidence",
+    "score": "confidence",
+    "scores": "Share of its pixels",
+    "order": "percent",
+    "none": "No class was found in this frame.",
+    "shares": True,
+}
+_NO_SHARE: tuple[float | None, ...] = (None,) * NUM_CLASSES
+
+Answer = tuple[tuple[Night, ...], Frames, tuple[float | None, ...], str]
+
+
+class PredictionsPage:
+    """The page; `view` is its pane."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._shown: tuple[str, str, str] = ("", "", "")  # run, key of its view, wanted night
+        self._nights: tuple[Night, ...] = ()
+        self._frames = Frames({}, {})
+        self._night = ""
+        self.bar = Bar(kind="top", on_message=self._on_bar)
+        self.notice = Notice(tone="big", margin=(24, 22))
+        self.figures = Figures()
+        self.nights_bar = Bar()
+        self.nights = Nights(on_message=self._on_nights)
+        self.none = Notice(margin=(0, 0, 12, 0))
+        view = session.view
+        self.viewer = Viewer(
+            on_message=self._on_viewer,
+            words=_WORDS,
+            layers=["frame", "prediction"],
+            layer=view.layer,
+            opacity=view.opacity,
+            order=view.order,
+            sample=view.frame,
+            margin=(0, 0, 12, 0),
+        )
+        self.cards = NightCards()
+        self.body = pn.Column(
+            self.figures,
+            pn.Column(self.nights_bar, self.nights, stylesheets=[CARD], margin=(12, 0)),
+            self.none,
+            self.viewer,
+            self.cards,
+            stylesheets=[css("body")],
+            margin=0,
+            visible=False,
+        )
+        self.view = pn.Column(
+            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
+        )
+        session.listeners.append(self._on_view)
+
+    def refresh(self) -> None:
+        """Show what the snapshot now says; the night on show stays."""
+        run = self._run()
+        self._draw_bar(run)
+        if run is None:
+            self._tell(*self._nothing())
+            return
+        wanted = (run.id, run.key, self.session.view.night)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self.session.later(
+            lambda: self._ask(run.id, wanted[2]),
+            lambda answer: self._have(wanted, answer),
+            self._failed,
+        )
+
+    def recolor(self) -> None:
+        """The bars of the viewer are painted, not styled."""
+        self.viewer.dark = self.session.dark
+
+    def _run(self) -> Run | None:
+        """The one of the address, else the newest."""
+        runs = self.session.snapshot.runs
+        if self.session.view.run:
+            return runs.get(self.session.view.run)
+        return max(runs.values(), key=lambda run: run.time, default=None)
+
+    def _nothing(self) -> tuple[str, str, str]:
+        snapshot, wanted = self.session.snapshot, self.session.view.run
+        if snapshot.fault:
+            sentence = "The store does not answer; its nights appear here as soon as it does."
+            return "No predictions", sentence, ""
+        if not snapshot.looked:
+            return "", "Looking at the store …", ""
+        if wanted and snapshot.runs:
+            return "No predictions", f"Run {wanted} is not in this store; choose another above.", ""
+        command = f"python flows/predict.py --trial best --store {self.session.reader.url}"
+        return (
+            "No predictions yet",
+            "A night of predictions appears here; one can begin now:",
+            command,
+        )
+
+    def _ask(self, run: str, wanted: str) -> Answer:
+        reader = self.session.reader
+        nights = read_nights(reader, run)
+        if not nights:
+            return (), Frames({}, {}), _NO_SHARE, ""
+        night = next((one for one in nights if one.id == wanted), nights[-1])
+        share = _NO_SHARE
+        if night.dataset in reader.snapshot.datasets:  # no text of a table becomes a key unseen
+            share = read_training_share(reader, night.dataset)
+        return nights, read_frames(reader, run, night.id), share, night.id
+
+    def _have(self, wanted: tuple[str, str, str], answer: Answer) -> None:
+        if wanted != self._shown:
+            return
+        nights, self._frames, training, shown = answer
+        self._nights, self._night = nights, shown
+        if not nights:
+            self._tell("No night yet", f"Run {wanted[0]} has recorded no whole night yet.", "")
+            return
+        self._tell("", "", "")
+        night = next(one for one in nights if one.id == shown)
+        self._draw_bar(self._run())
+        with pn.io.hold():
+            self.figures.figures = night_figures(nights, night, training)
+            self.nights.param.update(nights=night_bars(nights), chosen=shown)
+            self._draw_nights_bar(wanted[2])
+            self.cards.param.update(
+                shares=share_rows(nights, night, training),
+                failed=failed_rows(self._frames.rows),
+                facts=night_facts(night),
+            )
+            self._show_frames(night)
+
+    def _show_frames(self, night: Night) -> None:
+        catalog = frame_catalogue(self._frames.rows)
+        keys = {row["key"] for row in catalog}
+        wanted = self.session.view.frame
+        if not catalog:
+            self.none.say(
+                "No mask is new this night: what it found was written before. "
+                "Choose a higher bar to see masks."
+                if night.reused
+                else "This night has no mask to show."
+            )
+        else:
+            missing = wanted and wanted not in keys
+            self.none.say(f"Frame {wanted} has no new mask this night." if missing else "")
+        self.viewer.visible = bool(catalog)
+        self.viewer.source = f"{self._shown[0]} {night.id}"
+        self.viewer.sample = wanted if wanted in keys else ""
+        self.viewer.catalog = catalog
+
+    def _failed(self, sentence: str) -> None:
+        self._shown = ("", "", "")  # so that the next news ask again
+        self._tell("The predictions could not be read", sentence, "")
+
+    def _tell(self, title: str, sentence: str, command: str) -> None:
+        self.notice.say(sentence, title=title, command=command)
+        self.body.visible = not sentence
+
+    def _draw_bar(self, chosen: Run | None) -> None:
+        snapshot = self.session.snapshot
+        items: list[dict[str, Any]] = [{"type": "title", "text": "Predictions", "level": 1}]
+        runs = sorted(snapshot.runs.values(), key=lambda run: -run.time)[:200]
+        if runs:
+            options = [{"value": run.id, "label": run_label(run)} for run in runs]
+            if chosen is None:
+                options.insert(0, {"value": "", "label": "choose"})
+            value = chosen.id if chosen else ""
+            items.append(
+                {"type": "select", "key": "run", "aria": "run", "value": value, "options": options}
+            )
+        if chosen is not None:
+            words = {"worst": "look first", "best": "sure first", "name": "name"}
+            options = [{"value": word, "label": words[word]} for word in ORDERS]
+            items.append(
+                {
+                    "type": "segments",
+                    "key": "order",
+                    "value": self.session.view.order,
+                    "options": options,
+                }
+            )
+        items += [
+            {"type": "gap"},
+            {
+                "type": "keys",
+                "keys": [["←→", "frame"], [["1", "2"], "layer"], [["space"], "hide mask"]],
+            },
+            {"type": "copy"},
+        ]
+        self.bar.items = items
+
+    def _draw_nights_bar(self, wanted: str) -> None:
+        num = len(self._nights)
+        note = "height: masks written; amber: some frames failed; red: stopped; line: confidence"
+        if wanted and wanted != self._night:
+            note = f"{wanted} is not among them; the newest is shown"
+        title = f"{num} nights" if num > 1 else "One night"
+        self.nights_bar.items = [
+            {"type": "title", "text": title, "level": 2},
+            {
+                "type": "note",
+                "text": note,
+                "tone": "warn" if wanted not in {"", self._night} else "",
+            },
+        ]
+
+    def _on_bar(self, data: dict[str, Any]) -> None:
+        key, value = data.get("key"), data.get("value")
+        if key == "run" and value in self.session.snapshot.runs:
+            self.session.change(run=value, night="", frame="")
+        elif key == "order" and value in ORDERS:
+            self.session.change(order=value)
+
+    def _on_nights(self, data: dict[str, Any]) -> None:
+        night = data.get("night")
+        if any(one.id == night for one in self._nights):
+            self.session.change(night=night, run=self._shown[0], frame="")
+
+    def _on_view(self, before: View, now: View) -> None:
+        if now.page != "pred":
+            return
+        self.viewer.order, self.viewer.layer = now.order, now.layer
+        self.viewer.opacity = now.opacity
+        if now.frame not in (before.frame, self.viewer.sample):
+            self.viewer.sample = now.frame
+        if (now.run, now.night) != (before.run, before.night):
+            self.refresh()
+        elif now.order != before.order:
+            self._draw_bar(self._run())
+
+    def _on_viewer(self, data: dict[str, Any]) -> None:
+        kind = data.get("type")
+        if kind == "want" and data.get("source") == self.viewer.source:
+            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
+                split, _, name = str(key).partition("/")
+                if (split, name) in self._frames.rows:  # only what the table names is ever read
+                    self._send((split, name))
+        elif kind == "show":
+            split, _, name = str(data.get("sample")).partition("/")
+            if (split, name) in self._frames.rows:
+                run, _, _ = self._shown
+                self.session.change(frame=f"{split}/{name}", run=run, night=self._night)
+        elif kind == "layer" and data.get("layer") in LAYERS:
+            self.session.change(layer=data["layer"])
+        elif kind == "opacity":
+            self.session.change(opacity=min(count(data.get("opacity")), 100))
+
+    def _send(self, key: tuple[str, str]) -> None:
+        frames, base = self._frames, {"key": "/".join(key), "source": self.viewer.source}
+        reader, row = self.session.reader, self._frames.rows[key]
+
+        def ask() -> dict[str, Any]:
+            pack = frames.packs.get(text(row.get("part")))
+            return {
+                **base,
+                "type": "sample",
+                "frame": reader.picture(pack, row.get("frame_offset"), row.get("frame_size")),
+                "prediction": reader.picture(pack, row.get("pred_offset"), row.get("pred_size")),
+                "truth": None,
+                "confidence": None,
+                "steps": 1,
+                "iou": [share or None for share in class_values(row.get("share"))],
+                "confusions": [],
+                "labelled": False,
+                "miou": number(row.get("confidence")),
+                "accuracy": None,
+            }
+
+        self.session.later(
+            ask,
+            self.viewer.answer,
+            lambda sentence: self.viewer.answer({**base, "type": "fault", "sentence": sentence}),
+        )
