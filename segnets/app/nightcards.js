@@ -43,13 +43,14 @@ export function render({model}) {
         const line = el("div", "share");
         line.title = `${row.name}: ${percent(row.share)} this night, ${percent(row.training)} in training`;
         line.append(swatch(row.color), el("span", "clip", row.name), track, el("b", "num", percent(row.share)),
-          el("span", row.far ? "warn num" : "muted num", row.ratio === null ? "rare" : `×${row.ratio.toFixed(1)}`), spark(row.nights));
+          el("span", row.far ? "warn num" : "muted num", row.ratio === null ? (row.training === null ? "–" : "rare") : `×${row.ratio.toFixed(1)}`), spark(row.nights));
         grid.append(line);
       }
       const far = model.shares.filter((row) => row.far);
       const named = far.slice(0, 3).map((row) => `${row.name} ×${row.ratio.toFixed(1)}`).join(", ");
       const more = far.length > 3 ? ` and ${far.length - 3} more classes` : "";
       const say = far.length ? el("p", "warn", `${named}${more}: look before you trust this night.`)
+        : model.shares.every((row) => row.training === null) ? el("p", "muted", "The training set is not in this store: nothing to compare with.")
         : el("p", "good", "No class is far from its share in training.");
       return [...parts, say, grid];
     });

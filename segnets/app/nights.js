@@ -30,6 +30,7 @@ export function render({model}) {
     const plot = svg("svg", {class: "line", viewBox: `0 0 ${model.nights.length} 1`, preserveAspectRatio: "none", "aria-hidden": "true"});
     const points = model.nights.map((night, i) => night.confidence === null ? null : `${i + 0.5},${0.85 - 0.7 * (night.confidence - low) / span}`);
     plot.append(svg("polyline", {points: points.filter(Boolean).join(" ")}));
+    root.style.setProperty("--nights", model.nights.length);
     return [...bars, plot];
   });
   root.addEventListener("keydown", (event) => {

@@ -172,7 +172,7 @@ class RunsPage:
             attempts=len(life.attempts) if life else opened.attempts,
             rows=log_rows(life) if life else [],
             total=len(life.lines) if life else 0,
-            story=story(life) if life else [],
+            story=story(life, status) if life else [],
             reading=life is None,
             advice=[sentence, tone],
             commands=commands,

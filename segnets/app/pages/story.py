@@ -16,7 +16,7 @@ MOST_ROWS = 300
 Said = dict[str, Any]
 
 
-def story(life: Life) -> list[Said]:
+def story(life: Life, status: str = "") -> list[Said]:
     """Sentences {time, text, tone}, oldest first; saves without news are told together."""
     said: list[Said] = []
     restarts = {restart.attempt: restart for restart in life.restarts}
@@ -33,6 +33,9 @@ def story(life: Life) -> list[Said]:
                     "tone": "warn",
                 }
             )
+    if status == "silent" and life.attempts:
+        words = "nobody has been seen alive since"
+        said.append({"time": life.attempts[-1].last, "text": words, "tone": "warn"})
     torn = life.torn
     if torn:
         what = "an entry cannot be read" if torn == 1 else f"{torn} entries cannot be read"
@@ -157,7 +160,7 @@ def advice(trial: Trial, status: str, life: Life | None) -> tuple[str, str]:
         return "Somebody is training it. A second command would wait and stop with exit code 5.", ""
     if status == "queued":
         return "Nobody has claimed it yet. The grid's command starts it, or this one:", ""
-    if status == "silent":
+    if status == "silent" and life.attempts:
         return (
             f"Nobody has been seen alive for a minute. This command goes on from {where}:",
             "warn",
@@ -175,10 +178,10 @@ def advice(trial: Trial, status: str, life: Life | None) -> tuple[str, str]:
 def train_command(trial: Trial, store: str) -> str:
     """The command of this trial: settings that differ from the defaults, each one quoted."""
     defaults = flat_settings(TrainConfig())
-    parts = ["python", "flows/train.py"]
+    parts, settings = ["python", "flows/train.py"], {"dataset": trial.dataset, **trial.settings}
     for name, default in defaults.items():
-        value = trial.settings.get(name, default)
-        if value == default or value is None:
+        value = settings.get(name, default)
+        if value in {default, None, ""}:
             continue
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
