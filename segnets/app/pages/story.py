@@ -11,7 +11,7 @@ from segnets.config.ids import flat_settings
 from segnets.config.train import TrainConfig
 from segnets.store.entry import Entry
 
-MOST_ROWS = 300
+MOST_ROWS = 120
 
 Said = dict[str, Any]
 
@@ -118,7 +118,7 @@ def _ending(entry: Entry) -> dict[str, str]:
 
 
 def log_rows(life: Life) -> list[dict[str, Any]]:
-    """The entries of the log, the newest first, at most 300."""
+    """The entries of the log, the newest first, at most 120."""
     kept = life.kept
     resumed = {attempt.resumed for attempt in life.attempts[1:] if attempt.resumed}
     rows = []
