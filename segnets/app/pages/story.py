@@ -73,6 +73,7 @@ def _begin(attempt: Attempt, restart: Restart | None) -> Said:
 def _saves(attempt: Attempt) -> list[Said]:
     said: list[Said] = []
     run: list[Entry] = []
+    begun = (attempt.resumed or (0, 0))[0]
 
     def tell() -> None:
         if not run:
@@ -82,7 +83,7 @@ def _saves(attempt: Attempt) -> list[Said]:
         what = f"{len(run)} saves up to {place_text((last.epoch, last.step))}"
         if len(run) == 1:
             what = f"{place_text((last.epoch, last.step))} saved"
-        elif epochs and len(epochs) == len(run):
+        elif epochs and len(epochs) == len(run) and epochs[0] > begun:  # none in mid-epoch
             what = f"epochs {epochs[0]} to {epochs[-1]} saved"
         said.append({"time": first.time if len(run) == 1 else last.time, "text": what, "tone": ""})
         run.clear()

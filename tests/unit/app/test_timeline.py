@@ -85,6 +85,18 @@ def test_a_claim_that_saved_nothing_did_not_resume_and_loses_nothing(store):
     )
 
 
+def test_saves_are_told_together_and_one_in_mid_epoch_is_no_epoch(store):
+    live_through(
+        store,
+        "m-1111",
+        Try(saves=[(1, 12), (2, 24)]),
+        Try(resumed=(2, 24), saves=[(2, 30), (3, 36)]),
+    )
+    told = [one["text"] for one in story(life_of(store, "m-1111")[0])]
+    assert "epochs 1 to 2 saved" in told
+    assert "2 saves up to epoch 3" in told
+
+
 def test_a_torn_entry_keeps_its_slot_and_is_a_row_without_a_seal(store, tmp_path):
     live_through(store, "m-1111", *KILLED)
     slot = sorted(item.key for item in store.list(log_prefix("trial", "m-1111")))[2]
