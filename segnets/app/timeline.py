@@ -129,11 +129,13 @@ def read_life(reader: Reader, trial: str) -> Life:
 
 
 def _read(reader: Reader, trial: str, slot: Slot) -> Entry | None:
-    return reader.ask(
+    entry = reader.ask(
         ("entry", slot.key),
         lambda store: read_entry(store, trial, slot),
         lambda entry: 0 if entry is None else _LINE_BYTES,  # a torn one is tried again
     )
+    # a time that no clock can show would be an endless axis; whoever sealed it, it is not believed
+    return entry if entry is not None and 0 <= entry.time < 2**32 else None
 
 
 def attempts_of(entries: Iterable[Entry]) -> tuple[Attempt, ...]:

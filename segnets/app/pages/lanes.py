@@ -48,6 +48,10 @@ def span(
     ends = [trial.time for trial in trials if trial.time]
     # a quiet store is not drawn as a small heap at the left of an empty week
     last = now if is_live or not ends or now - max(ends) < 0.3 * (now - first) else max(ends)
+    last = min(
+        max(last, 0.0), now + 86_400
+    )  # a clock that is far ahead must not make an endless axis
+    first = min(max(first, 0.0), last)
     return first, max(last, first + 60)
 
 

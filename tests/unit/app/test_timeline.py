@@ -175,6 +175,12 @@ def test_the_lanes_reach_over_all_that_is_shown_and_not_over_an_empty_week(now):
     assert end == (1100.0 if now == 1100.0 else 1000.0)
 
 
+@pytest.mark.parametrize("time", [1e300, 2e9, -5.0, 1.0])
+def test_a_clock_that_is_wrong_makes_no_endless_axis(time):
+    start, end = span([Trial(id="a", status="done", time=time, seconds=600.0)], {}, "all", 1e9)
+    assert 0 <= start < end <= 1e9 + 86_400
+
+
 def test_what_next_names_the_checkpoint_that_the_command_goes_on_from(store):
     live_through(store, "m-1111", Try(saves=[(1, 12), (2, 24)]))
     life, trial = life_of(store, "m-1111")
