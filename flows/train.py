@@ -14,7 +14,8 @@ def train_flow(config: TrainConfig = TrainConfig()) -> TrialResult:
     if found is not None:
         return found
     result = train_trial(config)
-    score_on_val(result.trial, config)
+    if result.paused_at is None:
+        score_on_val(result.trial, config)
     return result
 
 

@@ -53,6 +53,8 @@ class FlowRuns:
 
         trial = trial_id(config)
         config = replace(config, store=resolve_url(config.store))
+        # a search launches a trial once a rung: each of them is a run of its own
+        stage = "" if config.pause_at is None else f":to-{config.pause_at}"
         found = self._open_run(trial)
         if found is not None:
             logger.info("%s has an open flow run already: %s", trial, found.name)
@@ -65,7 +67,7 @@ class FlowRuns:
                         parameters={"config": asdict(config)},
                         timeout=0,
                         tags=[f"trial:{trial}", f"launch:{launch}"],
-                        idempotency_key=f"{self._root}:{trial}:{launch}",
+                        idempotency_key=f"{self._root}:{trial}:{launch}{stage}",
                     ),
                 )
             except ObjectNotFound:

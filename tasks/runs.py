@@ -199,6 +199,7 @@ def run_command(fn: Callable[[C], Any], config_type: type[C], argv: Sequence[str
                 check_server(url)
                 fn = as_flow(plain)
             result |= _as_dict(fn(config))
+            status = "done" if result.get("paused_at") is None else "paused"
         except ConfigError as error:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the one sentence
             return error.exit_code

@@ -29,14 +29,16 @@ class TrialResult:
     model: str
     epochs: int
     resumed_from: dict[str, int] | None
-    best_epoch: int
+    paused_at: int | None
+    """The epoch after which it was paused; null for a trial that is done."""
+    best_epoch: int | None
     val_loss: float | None
     val_miou: float | None
     val_miou_last: float | None
     pixel_accuracy: float | None
     reused: bool
-    weights_sha256: str
-    state_sha256: str
+    weights_sha256: str | None
+    state_sha256: str | None
 
 
 @step(task_run_name="dataset")
@@ -99,6 +101,7 @@ def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
         model=config.model,
         epochs=config.epochs,
         resumed_from=None,
+        paused_at=None,
         reused=True,
         best_epoch=metrics["best_epoch"],
         val_loss=metrics.get("val_loss"),

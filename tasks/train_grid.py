@@ -1,8 +1,8 @@
 """Tasks of the train_grid flow: the plan, what is missing, the launches, the leaderboard."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from segnets.config.grid import GridConfig
@@ -100,32 +100,69 @@ def write_plan(config: GridConfig) -> str:
 def launch_missing(config: GridConfig) -> Launched:
     """Launch every trial that is not complete, as processes or, in a flow run, as flow runs.
 
-    No task of its own: it spawns and catches signals, which belong to the main thread.
+    In a search by halving: every trial that is still in it. No task of its own: it spawns and catches
+    signals, which belong to the main thread.
     """
-    trial = config.trial
-    store = open_store(trial.store, write=True, wait_s=60 * trial.store_wait)
+    store = open_store(config.trial.store, write=True, wait_s=60 * config.trial.store_wait)
+    if config.search == "halving":
+        return launch_halving(store, config)
+    return _launch_missing(store, config, config.trials())
+
+
+def launch_halving(store: Store, config: GridConfig) -> Launched:
+    """Launch what a search by halving asks for, rung by rung; its decisions stand in the store."""
+    from segnets.grid.halving import search
+
+    stages: list[Launched] = []
+
+    def bring(trials: Sequence[TrainConfig], epoch: int | None) -> None:
+        stages.append(_launch_missing(store, config, trials, epoch))
+
+    decisions = search(store, config, bring)
+    ran = {trial for stage in stages for trial in stage.ran}
+    reused = {trial for stage in stages for trial in stage.reused} - ran
+    failed = {one.trial: one for stage in stages for one in stage.failed}
+    out = {trial for decision in decisions for trial in decision.failed}
+    for one in config.trials():  # out of the search since an earlier command: told all the same
+        if trial_id(one) in out - set(failed) and (failure := _failed_before(store, one)):
+            failed[failure.trial] = failure
+    return Launched(tuple(sorted(ran)), tuple(sorted(reused)), tuple(failed.values()))
+
+
+def _launch_missing(
+    store: Store, config: GridConfig, trials: Sequence[TrainConfig], pause_at: int | None = None
+) -> Launched:
+    """Launch those of the trials that are not complete, or that have not come to epoch `pause_at`."""
+    from segnets.grid.halving import standing
+
+    def is_there(store: Store, one: TrainConfig) -> bool:
+        if pause_at is not None:
+            return standing(store, one, pause_at).state == "reached"
+        return is_complete(store, one)
+
     missing: list[TrainConfig] = []
     reused: list[str] = []
     left: list[Failure] = []
-    for one in config.trials():
-        if is_complete(store, one):
+    for one in trials:
+        if is_there(store, one):
             reused.append(trial_id(one))
             continue
         failure = None if config.retry else _failed_before(store, one)
         failure = failure or _diverged_before(store, one)
         if failure is None:
-            missing.append(one)
+            missing.append(replace(one, pause_at=pause_at))
         else:
             left.append(failure)
     logger.info(
-        "%d trials are complete, %d missing, %d left as they failed",
+        "%d trials %s, %d missing, %d left as they failed",
         len(reused),
+        "are complete" if pause_at is None else f"have epoch {pause_at}",
         len(missing),
         len(left),
     )
     launched = Launched((), (), ())
     if missing:
-        launched = _launch(store, config, missing)
+        launched = _launch(store, config, missing, is_there)
     return Launched(launched.ran, (*reused, *launched.reused), (*left, *launched.failed))
 
 
@@ -136,7 +173,7 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
 
     trials, axes = config.trials(), config.axes()
     ended = {one.trial: one.status for one in launched.failed if one.status is not None}
-    rows = leaderboard(store, trials, list(axes), ended)
+    rows = leaderboard(store, trials, list(axes), ended, _pruned(store, config))
     first = next((row for row in rows if row["status"] == "done"), None)
     result = GridResult(
         grid=grid_id(config),
@@ -200,11 +237,26 @@ def _shown(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
-def _launch(store: Store, config: GridConfig, missing: list[TrainConfig]) -> Launched:
+def _pruned(store: Store, config: GridConfig) -> dict[str, int]:
+    """Trial -> the epoch after which the search left it behind; empty without a search."""
+    if config.search != "halving":
+        return {}
+    from segnets.grid.halving import read_decisions
+
+    decisions = read_decisions(store, config)
+    return {trial: decision.epoch for decision in decisions for trial in decision.pruned}
+
+
+def _launch(
+    store: Store,
+    config: GridConfig,
+    missing: list[TrainConfig],
+    is_there: Callable[[Store, TrainConfig], bool],
+) -> Launched:
     with TrialLines(quiet=config.trial.quiet) as lines:
         if not in_flow_run():
             starter = Processes(lines, jobs=config.jobs, device=config.trial.device)
-            return launch_all(store, missing, starter, is_complete=is_complete)
+            return launch_all(store, missing, starter, is_complete=is_there)
         from prefect.client.orchestration import get_client
         from prefect.runtime import flow_run
 
@@ -212,7 +264,7 @@ def _launch(store: Store, config: GridConfig, missing: list[TrainConfig]) -> Lau
 
         with get_client(sync_client=True) as client:
             runs = FlowRuns(client, str(flow_run.root_flow_run_id))
-            return launch_all(store, missing, runs, is_complete=is_complete)
+            return launch_all(store, missing, runs, is_complete=is_there)
 
 
 def _failed_before(store: Store, config: TrainConfig) -> Failure | None:

@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Le
 
@@ -25,6 +25,8 @@ class GridConfig:
     """Axes, each FIELD=VALUE,VALUE of any field of a trial (a value may be a range, log:LO..HI:N or lin:LO..HI:N, rounded to 3 digits or whole numbers), or the name of a grid (student)."""
     skip: tuple[str, ...] = ()
     """Points to leave out, each FIELD=VALUE,FIELD=VALUE: those at which all of it holds (a value may be LO..HI)."""
+    search: Outside[Literal["full", "halving"]] = "full"
+    """full trains every trial to its end; halving trains all to a third of the epochs, and of the better third each time, by val mIoU, to two thirds and to the end."""
     jobs: Outside[Annotated[int, Ge(1), Le(1024)] | None] = None
     """Trials at a time without Prefect (1 to 1024); the default is one a GPU, else one."""
     retry: Outside[bool] = True
@@ -34,7 +36,30 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         """Every trial is built here, so a bad value is refused before anything runs."""
+        if self.trial.pause_at is not None:
+            raise ConfigError(
+                "a grid decides by itself where its trials pause",
+                f"--pause-at {self.trial.pause_at}",
+                "Leave it away; --search halving pauses trials at a third and two thirds.",
+            )
         self.trials()
+        if self.search == "halving":
+            self._check_is_fair()
+
+    def _check_is_fair(self) -> None:
+        """ConfigError unless the trials can be compared at a third and at two thirds of their epochs."""
+        for name in {"epochs", "dataset"} & set(self.axes()):
+            raise ConfigError(
+                f"--search halving compares trials of one length on one dataset, {name} is an axis",
+                f"--grid {name}",
+                f"Take one value: --{name}.",
+            )
+        if self.trial.epochs < 3:
+            raise ConfigError(
+                "--search halving needs three epochs or more",
+                f"--epochs {self.trial.epochs}",
+                "Train longer, or take --search full.",
+            )
 
     def axes(self) -> Axes:
         """Field -> its values, of the field's type; ConfigError for a field or value that cannot be."""

@@ -95,6 +95,8 @@ class TrainConfig:
     """How many of the newest checkpoints stay (2 to 1000)."""
     keep_every: Outside[Annotated[int, Ge(0)]] = 0
     """Every m-th epoch's checkpoint stays too (0: none)."""
+    pause_at: Outside[Annotated[int, Ge(1), Le(10_000)] | None] = None
+    """Stop after this epoch (1 to 10000); without it the same command goes on to the same bits."""
     store_wait: Outside[Annotated[float, Ge(0)]] = 30.0
     """Minutes to wait for a store that does not answer, before giving up with exit code 4."""
 

@@ -24,9 +24,10 @@ STATUSES = (
     "failed",
     "diverged",
     "crashed",
+    "pruned",
     "queued",
 )
-"""stopped: by a signal or a cancel, saved. crashed: it was trained, and its process went without a word."""
+"""pruned: left behind by a search. stopped: by a signal or a cancel, saved. crashed: it was trained, and its process went without a word."""
 SCORES: Mapping[str, int] = {"val_miou": 1, "val_loss": -1, "pixel_accuracy": 1}
 """Score -> 1 if more is better, -1 if less is."""
 AT_ONCE = 8
@@ -40,11 +41,13 @@ def leaderboard(
     configs: Sequence[TrainConfig],
     axes: Collection[str] = (),
     ended: Mapping[str, str] | None = None,
+    pruned: Mapping[str, int] | None = None,
 ) -> list[Row]:
     """One row a trial, best first, those without a score last in their order.
 
-    {trial, status, settings, val_miou, val_loss, pixel_accuracy, best_epoch}; `settings` are the
-    fields named by `axes`, or all. `ended` says of trials how this command saw them end, for those
+    {trial, status, settings, val_miou, val_loss, pixel_accuracy, best_epoch, pruned_at};
+    `settings` are the fields named by `axes`, or all. `pruned` says after which epoch a search left a
+    trial behind: such a row is `pruned` unless the trial is done, failed, or trained all the same. `ended` says of trials how this command saw them end, for those
     whose log does not: a process that was killed a second ago still looks alive there.
     """
     alive = living(store)
@@ -57,12 +60,16 @@ def leaderboard(
         status = status_of(found, is_alive=trial in alive)
         if status in {"running", "crashed", "queued", "stopped"}:
             status = (ended or {}).get(trial, status)
+        pruned_at = (pruned or {}).get(trial)
+        if pruned_at is not None and status in {"stopped", "crashed"}:
+            status = "pruned"
         flat = flat_settings(config)
         return {
             "trial": trial,
             "status": status,
             "settings": {name: flat[name] for name in axes or flat if name in flat},
             **{name: metrics.get(name) for name in (*SCORES, "best_epoch")},
+            "pruned_at": pruned_at,
         }
 
     rows = side_by_side([functools.partial(row, config) for config in configs], AT_ONCE)

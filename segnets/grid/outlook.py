@@ -8,7 +8,7 @@ import functools
 import logging
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from segnets.config.ids import trial_ids
 from segnets.config.train import TrainConfig
 from segnets.errors import Corrupt, NotFound
 from segnets.grid.board import AT_ONCE, STATUSES
+from segnets.grid.halving import read_decisions, rungs, survivors_of
 from segnets.store.base import Listed, Store
 from segnets.store.beat import living
 from segnets.store.retry import side_by_side
@@ -52,7 +53,8 @@ def look_ahead(store: Store, grid: GridConfig, *, at_a_time: int = 1) -> Outlook
     views = _read(store, {trial: listed[trial] for trial in configs if trial in listed})
     statuses = {trial: _status(views.get(trial), trial in alive) for trial in configs}
     left_alone = {"done", "diverged"} if grid.retry else {"done", "diverged", "failed"}
-    missing = [trial for trial, status in statuses.items() if status not in left_alone]
+    stages, alive_ids = _stages(store, grid, statuses)
+    missing = [trial for trial in alive_ids if statuses[trial] not in left_alone]
     likes = _durations(views.values())
     if any(_kind(configs[trial]) not in likes for trial in missing):
         others = sorted(
@@ -61,17 +63,18 @@ def look_ahead(store: Store, grid: GridConfig, *, at_a_time: int = 1) -> Outlook
         )
         likes = _durations([*views.values(), *_read(store, dict(others[:NEWEST])).values()])
     whole = {kind: statistics.median(found) for kind, found in likes.items()}
-    lasts = [_left(configs[trial], views.get(trial), whole) for trial in missing]
-    known = [seconds for seconds in lasts if seconds is not None]
     kinds = {_kind(configs[trial]) for trial in missing}
+    epochs = {trial: int(views[trial].get("epoch") or 0) for trial in missing if trial in views}
+    estimate = None
+    if kinds <= whole.keys():
+        per_epoch = {one: whole[_kind(configs[one])] / configs[one].epochs for one in missing}
+        estimate = _time(configs, per_epoch, epochs, stages, at_a_time)
     counts = Counter(statuses.values())
     return Outlook(
         trials=len(configs),
         counts={status: counts[status] for status in STATUSES},
         missing=len(missing),
-        estimate=max(sum(known) / at_a_time, max(known, default=0.0))
-        if len(known) == len(lasts)
-        else None,
+        estimate=estimate,
         estimate_from=sum(len(likes.get(kind, ())) for kind in kinds),
     )
 
@@ -118,10 +121,43 @@ def _durations(views: Iterable[View]) -> dict[Kind, list[float]]:
     return found
 
 
-def _left(config: TrainConfig, view: View | None, whole: Mapping[Kind, float]) -> float | None:
-    """Seconds that this trial would still train, if a whole one takes so long; None if unknown."""
-    seconds = whole.get(_kind(config))
-    if seconds is None:
-        return None
-    epoch = int(view.get("epoch") or 0) if view is not None else 0
-    return seconds * max(0.0, 1.0 - epoch / config.epochs)
+def _stages(
+    store: Store, grid: GridConfig, statuses: dict[str, str]
+) -> tuple[tuple[int, ...], Collection[str]]:
+    """The rungs that are to be decided yet, and the trials that are still in the grid.
+
+    Marks those that a search has left behind as pruned.
+    """
+    if grid.search == "full":
+        return (), statuses
+    decisions = read_decisions(store, grid)
+    for trial in (one for decision in decisions for one in decision.pruned):
+        if statuses[trial] in {"stopped", "crashed"}:
+            statuses[trial] = "pruned"
+    decided = {decision.epoch for decision in decisions}
+    ahead = tuple(epoch for epoch in rungs(grid.trial.epochs) if epoch not in decided)
+    return ahead, decisions[-1].survivors if decisions else statuses
+
+
+def _time(
+    configs: Mapping[str, TrainConfig],
+    per_epoch: Mapping[str, float],
+    epochs: Mapping[str, int],
+    stages: Sequence[int],
+    at_a_time: int,
+) -> float:
+    """Seconds until these trials are at their end, so many at a time; no trial is shared by two.
+
+    Of a search, a third of the trials goes on beyond each rung, and all wait there for the last.
+    """
+    total, trials = 0.0, len(per_epoch)
+    for index, end in enumerate((*stages, None)):
+        begin = stages[index - 1] if index else 0
+        lasts = [
+            seconds * max(0, (end or configs[one].epochs) - max(begin, epochs.get(one, 0)))
+            for one, seconds in per_epoch.items()
+        ]
+        share = trials / max(1, len(per_epoch))
+        total += max(share * sum(lasts) / at_a_time, max(lasts, default=0.0))
+        trials = survivors_of(trials)
+    return total

@@ -2,6 +2,7 @@
 
     read the head -> claim -> build from the seed -> put back the newest whole checkpoint
     each epoch: steps in the order of (seed, epoch) -> validate -> save in the background
+    --pause-at: the epoch ends, is saved, and one last entry says `stopped`
     in mid-epoch: save when the last save is long enough ago for what one costs (budget.py)
     a signal: the step ends, save, raise Stopped;  a fault: one last entry without new blobs
 
@@ -42,6 +43,7 @@ from segnets.training.curves import epoch_row
 from segnets.training.optim import Ema, build_optimizer, set_learning_rate
 from segnets.training.outcome import (
     TrialResult,
+    is_paused,
     rank,
     refresh_done,
     result_of,
@@ -65,7 +67,7 @@ def train(
     on_epoch: OnEpoch,
     on_step: OnStep | None = None,
 ) -> TrialResult:
-    """Train the trial of `config` to its end, going on from its newest checkpoint.
+    """Train the trial of `config` to its end or pause, going on from its newest checkpoint.
 
     `config.dataset` is the id of `dataset`. `on_epoch` gets a row of plain numbers after each epoch
     that is committed, `on_step` the step and the number of all steps; both are called between steps.
@@ -77,6 +79,9 @@ def train(
     if head is not None and head.event == "done":
         logger.info("trial %s is done, nothing to train", trial)
         refresh_done(store, config, head)
+        return result_of(config, head, reused=True)
+    if head is not None and is_paused(config, head):
+        logger.info("trial %s has epoch %d already: paused", trial, head.epoch)
         return result_of(config, head, reused=True)
     _check_dataset(config, dataset)
     runtime = resolve_runtime(config, read_env(store, trial))
@@ -192,11 +197,15 @@ class _Session:
 
     def _all_epochs(self, attempt: int) -> None:
         state, event = self.state, "checkpoint"
-        while state.epoch < self.config.epochs:
+        last = min(self.config.epochs, self.config.pause_at or self.config.epochs)
+        while state.epoch < last:
             self._train_epoch()
             self._validate(attempt)
             event = "done" if state.epoch == self.config.epochs else "checkpoint"
             self.record.save(event, self.stop.raise_if_requested)
+        if state.epoch < self.config.epochs:
+            self.record.pause(self.stop.raise_if_requested)
+            return
         if event != "done":  # the last epoch was saved, its `done` was not
             self.record.save("done", self.stop.raise_if_requested)
         self.record.finish(self.stop.raise_if_requested)

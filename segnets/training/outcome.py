@@ -20,21 +20,25 @@ logger = logging.getLogger("segnets.training")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What a finished trial is; `resumed_from` is None or {epoch, step}; digests are hex."""
+    """What a trial is that is finished, or paused after epoch `paused_at` (then not all is known).
+
+    `resumed_from` is None or {epoch, step}; digests are hex.
+    """
 
     trial: str
     dataset: str
     model: str
     epochs: int
     resumed_from: dict[str, int] | None
-    best_epoch: int
+    paused_at: int | None
+    best_epoch: int | None
     val_loss: float | None
     val_miou: float | None
     val_miou_last: float | None
     pixel_accuracy: float | None
     reused: bool
-    weights_sha256: str
-    state_sha256: str
+    weights_sha256: str | None
+    state_sha256: str | None
 
 
 def result_of(
@@ -44,18 +48,19 @@ def result_of(
     reused: bool,
     resumed_from: dict[str, int] | None = None,
 ) -> TrialResult:
-    """The result that stands in the `done` entry of a trial."""
-    assert head.event == "done", head.event
-    metrics = head.metrics
+    """The result that stands in the newest commit of a trial that is done or paused."""
+    is_done = head.event == "done"
+    assert is_done or is_paused(config, head), head.event
     return TrialResult(
         trial=head.id,
         dataset=config.dataset,
         model=config.model,
         epochs=config.epochs,
         resumed_from=resumed_from,
+        paused_at=None if is_done else head.epoch,
         reused=reused,
         **{
-            name: metrics[name]
+            name: head.metrics[name] if is_done else head.metrics.get(name)
             for name in (
                 "best_epoch",
                 "val_loss",
@@ -67,6 +72,11 @@ def result_of(
             )
         },
     )
+
+
+def is_paused(config: TrainConfig, head: Entry) -> bool:
+    """Whether the trial has come as far as this config wants it, short of its end."""
+    return config.pause_at is not None and config.pause_at <= head.epoch < config.epochs
 
 
 def rank(score: Mapping[str, Any]) -> float:

@@ -103,6 +103,12 @@ class Record:
         seconds, self._saver.seconds_blocking = self._saver.seconds_blocking, 0.0
         return seconds
 
+    def pause(self, check: Callable[[], None] | None = None) -> None:
+        """After an epoch that is to be the last for now: finish its save, and say so in the log."""
+        self.finish(check)
+        self._close("stopped", {"reason": "paused"})
+        logger.info("paused after epoch %d of %d", self._state.epoch, self._config.epochs)
+
     def stop(self) -> None:
         """After a signal, between two steps: finish the save in flight, then save what is new."""
         self._log.hurry(FINISH_S)

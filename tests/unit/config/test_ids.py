@@ -34,6 +34,7 @@ OUTSIDE = {
     "allow_inexact": True,
     "keep_last": 9,
     "keep_every": 5,
+    "pause_at": 3,
     "store_wait": 1.0,
 }
 

@@ -41,7 +41,21 @@ def test_every_trial_is_on_the_board_under_the_status_of_its_log(trials, store, 
     rows = leaderboard(store, trials, ["seed"])
     told = ["done", "stopped", "failed", "diverged", "crashed", "running", "crashed", "queued"]
     assert statuses(rows, trials) == told
-    assert set(told) == set(STATUSES)
+    assert {*told, "pruned"} == set(STATUSES)
+
+
+def test_a_trial_that_a_search_left_behind_is_pruned_unless_it_came_to_an_end_of_its_own(
+    trials, store, commit, hold
+):
+    commit(trials[0], "stopped")
+    commit(trials[1], "done", val_miou=0.5)
+    commit(trials[2], "failed", reason="diverged")
+    hold(trials[3])
+    pruned = {trial_id(one): 3 for one in trials[:4]}
+    rows = leaderboard(store, trials[:5], ["seed"], pruned=pruned)
+    told = ["pruned", "done", "diverged", "running", "queued"]
+    assert statuses(rows, trials[:5]) == told
+    assert sorted(str(one["pruned_at"]) for one in rows) == ["3", "3", "3", "3", "None"]
 
 
 def test_a_trial_that_was_stopped_and_claimed_again_is_running_or_crashed(
@@ -88,6 +102,7 @@ def test_the_best_come_first_and_rows_show_the_axes_only(trials, store, commit):
         "val_loss": 1.0,
         "pixel_accuracy": 0.7,
         "best_epoch": 1,
+        "pruned_at": None,
     }
 
 

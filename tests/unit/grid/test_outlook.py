@@ -7,7 +7,9 @@ from support.memory_store import MemoryStore
 
 from segnets.config.build import build
 from segnets.config.grid import GridConfig
+from segnets.grid.halving import search
 from segnets.grid.outlook import look_ahead
+from segnets.grid.plan import put_plan
 
 
 def grid_of(*axes, **settings):
@@ -35,7 +37,7 @@ def test_counts_are_those_of_the_summaries_and_the_missing_are_what_would_run(st
     hold(trials[5])
     found = look_ahead(store, SEEDS)
     told = {"done": 1, "stopped": 1, "failed": 1, "diverged": 1, "crashed": 1, "running": 1}
-    assert dict(found.counts) == {**told, "queued": 2}
+    assert dict(found.counts) == {**told, "queued": 2, "pruned": 0}
     assert found.missing == 6  # a diverged one would diverge again
     assert look_ahead(store, grid_of("seed=0,1,2,3,4,5,6,7", retry=False)).missing == 5
 
@@ -67,6 +69,40 @@ def test_a_complete_grid_takes_no_time(store, commit):
         commit(trial)
     found = look_ahead(store, grid)
     assert (found.missing, found.estimate) == (0, 0.0)
+
+
+def test_a_search_costs_what_its_rungs_leave(store, commit):
+    commit(grid_of("lr=0.5", trial={"epochs": 9}).trials()[0], seconds=90.0)
+    axes = ("seed=0,1,2,3,4,5,6,7,8",)
+    halving = grid_of(*axes, trial={"epochs": 9}, search="halving")
+    found = look_ahead(store, halving)
+    assert found.estimate == pytest.approx(9 * 30 + 3 * 30 + 1 * 30)
+    assert look_ahead(store, grid_of(*axes, trial={"epochs": 9})).estimate == pytest.approx(810)
+    assert look_ahead(store, halving, at_a_time=9).estimate == pytest.approx(90)
+
+
+def test_what_a_search_has_left_behind_is_no_longer_missing(store, commit):
+    grid = grid_of("seed=0,1,2", trial={"epochs": 3}, search="halving")
+    put_plan(store, grid)
+    with pytest.raises(KeyboardInterrupt):
+        search(store, grid, Bring(commit))
+    found = look_ahead(store, grid)
+    told = {name: number for name, number in found.counts.items() if number}
+    assert told == {"pruned": 2, "stopped": 1}
+    assert found.missing == 1
+
+
+class Bring:
+    """Training up to the first rung, and a Ctrl-C then."""
+
+    def __init__(self, commit):
+        self.commit = commit
+
+    def __call__(self, configs, epoch):
+        if epoch != 1:
+            raise KeyboardInterrupt
+        for config in configs:
+            self.commit(config, "stopped", epoch=1, val_miou_last=config.seed / 10)
 
 
 def test_a_look_writes_nothing(commit, store):
