@@ -225,6 +225,8 @@ class _Grid:
         stands = trial.still >= 2
         others = head is not None and head.rank != trial.head_before  # not one we launched upon
         if head is not None and others and (stands or not beats) and head.event in GAVE_UP:
+            if head.metrics.get("reason") == "paused":  # by a search that may never go on with it
+                return "again"
             code = int(head.metrics.get("exit_code") or (143 if head.event == "stopped" else 1))
             return self._fail(trial, code, str(head.metrics.get("sentence") or head.event))
         if not stands:

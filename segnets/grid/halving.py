@@ -12,6 +12,7 @@ that failed may be launched again and come back with a score: what was decided s
 before the seal it is decided again from the same scores, after it it is read.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,10 +22,12 @@ from segnets.config.grid import GridConfig
 from segnets.config.ids import grid_id, grid_sha256, trial_id, trial_sha256
 from segnets.config.train import TrainConfig
 from segnets.errors import NotFound
+from segnets.grid.board import AT_ONCE
 from segnets.store.bag import Bag
 from segnets.store.base import Store
 from segnets.store.entry import finite, read_file
 from segnets.store.log import read_head
+from segnets.store.retry import side_by_side
 from segnets.store.tables import from_parquet
 
 KEEP = 3
@@ -101,10 +104,18 @@ def decide(store: Store, configs: Iterable[TrainConfig], epoch: int) -> Decision
     By the val mIoU of that epoch, never of a later one; ties by id. A third of those that entered
     goes on, so a failed trial makes room for nobody.
     """
-    standings = {trial_id(config): standing(store, config, epoch) for config in configs}
+    entered = list(configs)
+    actions = [functools.partial(standing, store, config, epoch) for config in entered]
+    found = side_by_side(actions, AT_ONCE) if actions else []
+    standings = dict(zip(map(trial_id, entered), found, strict=True))
     still_open = sorted(trial for trial, one in standings.items() if one.state == "open")
     if still_open:
-        logger.warning("no decision at epoch %d: it waits for %s", epoch, ", ".join(still_open))
+        logger.warning(
+            "no decision at epoch %d: it waits for %s; the same command tries them again, a grid "
+            "with --skip leaves them out",
+            epoch,
+            ", ".join(still_open),
+        )
         return None
     scores = {trial: one.miou for trial, one in standings.items() if one.state == "reached"}
     order = sorted(scores, key=lambda trial: (-_rank(scores[trial]), trial))

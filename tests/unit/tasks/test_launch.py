@@ -173,6 +173,16 @@ def test_a_trial_that_somebody_else_fails_has_that_result(store):
     assert (found.failed[0].exit_code, found.failed[0].sentence) == (3, "a label is missing")
 
 
+def test_a_trial_that_somebody_else_only_paused_is_gone_on_with(store):
+    def taken(config):
+        commit(store, config, "stopped", reason="paused")
+        return End(5, "another process trains it")
+
+    script = Script(taken, done(store))
+    assert run(store, [ONE], script).ran == (trial_id(ONE),)
+    assert script.started == [(0, 1, False), (0, 2, False)]
+
+
 def test_a_trial_whose_holder_stands_still_is_launched_once_without_taking_it(store):
     store.put(f"beat/trial/{trial_id(ONE)}.0123456789abcdef", b"{}")
     script = Script(End(5, "taken"), End(5, "taken"))
