@@ -194,7 +194,9 @@ class _Grid:
             return self._fail(trial, end.code, end.sentence)
         if self.is_complete(self.store, trial.config):
             self.ran.append(trial.id)
-            logger.info("%s is complete", trial.id)
+            pause = trial.config.pause_at
+            done = "is complete" if pause is None else f"has epoch {pause}"
+            logger.info("%s %s", trial.id, done)
             return ""
         return self._fail(trial, 1, "it ended without a fault, but the store has no result of it")
 
