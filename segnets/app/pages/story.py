@@ -161,7 +161,7 @@ def advice(trial: Trial, status: str, life: Life | None) -> tuple[str, str]:
         return "Somebody is training it. A second command would wait and stop with exit code 5.", ""
     if status == "queued":
         return "Nobody has claimed it yet. The grid's command starts it, or this one:", ""
-    if status == "silent" and life.attempts:
+    if status == "silent":
         return (
             f"Nobody has been seen alive for a minute. This command goes on from {where}:",
             "warn",
