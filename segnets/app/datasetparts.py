@@ -39,9 +39,13 @@ class Checks(Part):
 
 
 class Rows(Part):
-    """A table of texts: columns {title, kind (text, name, file, number, tone)}, rows of cells."""
+    """A table of texts: columns {title, kind (text, name, file, number, tone)}, rows of cells.
+
+    `stacked`: on a telephone a row is a paragraph.
+    """
 
     columns = param.List(default=[])
     rows = param.List(default=[])
+    stacked = param.Boolean(default=False)
     _esm = esm("rows")
     _stylesheets: ClassVar[list[str]] = _LOOKS

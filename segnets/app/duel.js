@@ -281,13 +281,15 @@ export function render({model}) {
   function drawList() {
     const shown = order.slice(0, LISTED);
     fill(listHead, [model.picked.length, model.mistake, order.length], () => {
-      if (!model.picked.length) return [el("h2", "", "Biggest gaps"), el("span", "muted", "A − B")];
+      if (!model.mistake) return [el("h2", "", "Biggest gaps"), el("span", "muted", "A − B")];
       const clear = el("button", "link", "show all");
       clear.type = "button";
       clear.onclick = () => send({type: "mistake", mistake: ""});
-      return [el("h2", "", model.mistake), clear];
+      const name = el("h2", "", model.mistake);
+      name.title = model.mistake;
+      return [name, clear];
     });
-    fill(list, [shown, current, order.length], () => {
+    fill(list, [shown, current, order.length, model.mistake], () => {
       const most = Math.max(...shown.map((row) => (row.pixels ? Math.max(...row.pixels) : 0)), 1);
       const rows = shown.map((row, i) => {
         const button = el("button", "row");
@@ -313,6 +315,9 @@ export function render({model}) {
         button.onclick = () => go(i);
         return button;
       });
+      if (model.mistake && !model.picked.length) {
+        rows.unshift(el("p", "muted", "Not among the eight largest mistakes of any sample; by gap instead:"));
+      }
       if (order.length > shown.length) rows.push(el("p", "muted", `and ${order.length - shown.length} more: ← → or the chart`));
       return rows;
     });
@@ -420,7 +425,7 @@ export function render({model}) {
       else show(other ? model.sample : current ?? model.sample, false);
     }, 0);
   }
-  model.on(["source", "catalog", "picked"], restart);
+  model.on(["source", "catalog", "picked", "mistake"], restart);
   model.on("sample", () => { if (model.sample && model.sample !== current) show(model.sample, false); });
   model.on("labels", drawHead);
   model.on("way", () => { shownB = false; tickBlink(); drawHead(); drawPicture(); });

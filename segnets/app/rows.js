@@ -1,6 +1,6 @@
 // A plain table: columns {title, kind}, rows of cells; kind is text, name, file, number or tone.
 export function render({model}) {
-  const root = el("div", "sg-rows");
+  const root = el("div", model.stacked ? "sg-rows stacked" : "sg-rows");
   root.tabIndex = 0;  // it scrolls
   const draw = () => fill(root, [model.columns, model.rows], () => {
     if (!model.rows.length) return [];
@@ -14,11 +14,10 @@ export function render({model}) {
     const body = model.rows.map((row) => {
       const line = el("tr");
       row.forEach((value, i) => {
-        const {kind, title} = model.columns[i];
+        const {kind} = model.columns[i];
         const cell = el("td", kind);
         const part = el("span", kind === "tone" ? `pill ${value}` : kind === "file" ? "mono" : "", value);
         if (kind === "file") part.title = value;
-        cell.dataset.title = title;
         cell.append(part);
         line.append(cell);
       });

@@ -125,6 +125,17 @@ def test_keys_walk_and_flip_and_a_copied_link_shows_the_same(app, tab):
     assert opened.complaints() == {}
 
 
+def test_the_first_two_ticked_rows_are_compared(app, made, tab):
+    first, second = made[1]["plan"][2][0], made[1]["plan"][1][0]
+    opened = tab(app)
+    opened.open(f"?p=trials&sel={first},{second}")
+    opened.see(".mark.on")
+    opened.page.locator("nav .page").nth(2).click()
+    opened.page.wait_for_function(f"location.search.includes('a={first}-val')", timeout=40_000)
+    assert f"b={second}-val" in opened.page.url
+    opened.wait_for(first[-8:-4], ".tag.a")
+
+
 def test_what_cannot_be_compared_is_one_sentence(app, tab):
     opened = tab(app)
     opened.open("?p=compare&a=gone-val-1")

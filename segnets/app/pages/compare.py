@@ -100,7 +100,6 @@ class ComparePage:
             self._shown = ()
             self._tell(pair.title, pair.sentence, pair.command)
             return
-        self.curves.show([snapshot.trials.get(one.trial) for one in pair])
         wanted = (*(one.id for one in pair), *(one.key for one in pair))
         if wanted == self._shown:
             self._draw_verdict()  # settings and times may be new
@@ -151,6 +150,8 @@ class ComparePage:
             )
             self._draw_matrix_bar()
             self._draw_verdict()
+        a, b = self._pair
+        self.session.change(first=a.id, second=b.id)  # a link that is copied now means these two
         keys = {row["key"] for row in rows}
         if self.session.view.sample and self.session.view.sample not in keys:
             self._draw_bar(f"Sample {self.session.view.sample} is not in both.")
@@ -169,6 +170,9 @@ class ComparePage:
             return  # the one on show is of another pair: its successor is on its way
         verdict = self._contest.verdict
         trials = [self.session.snapshot.trials.get(one.trial) for one in self._pair]
+        # not before the answer: a figure that changes in the tick in which its page is made is
+        # patched before the browser knows it
+        self.curves.show(trials)
         differs = []
         if trials[0] is not None and trials[1] is not None:
             differs = [
@@ -215,6 +219,8 @@ class ComparePage:
         }
 
     def _on_view(self, before: View, now: View) -> None:
+        if now.page == "trials" and now.ticked != before.ticked:
+            self.session.change(first="", second="")  # who ticks others wants to compare those
         if now.page != "compare":
             return
         self.duel.way, self.duel.opacity = now.way, now.opacity
@@ -254,10 +260,8 @@ class ComparePage:
             for wanted in list(sequence(data.get("keys")))[:MOST_WANTED]:
                 if (found := self._known(wanted)) is not None:
                     self._send(found)
-        elif kind == "show" and key and self._pair:
-            self.session.change(
-                sample="/".join(key), first=self._pair[0].id, second=self._pair[1].id
-            )
+        elif kind == "show" and key:
+            self.session.change(sample="/".join(key))
         elif kind == "open" and key and self._pair and data.get("side") in ("a", "b"):
             one = self._pair["ab".index(data["side"])]
             self.session.change(page="samples", evaluation=one.id, sample="/".join(key))

@@ -45,7 +45,7 @@ class DatasetPage:
         self.notice = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
         self.frequency, self.frequency_bar = Frequency(), Bar()
-        self.problems, self.problems_bar = Rows(columns=_PROBLEM_COLUMNS), Bar()
+        self.problems, self.problems_bar = Rows(columns=_PROBLEM_COLUMNS, stacked=True), Bar()
         self.whole_report = Notice(margin=(8, 0, 0, 0), visible=False)
         self.weights, self.checks, self.cities = Weights(), Checks(), Rows()
         self.viewer = Viewer(

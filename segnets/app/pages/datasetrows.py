@@ -9,7 +9,7 @@ from segnets.app.records import Dataset, text
 from segnets.labels import CLASS_NAMES, NUM_CLASSES
 
 MOST_CITIES = 200
-_DONE = {"skip": ("skipped", "clips with it left out"), "fail": ("error", "refused")}
+_DONE = {"skip": ("skipped", "these files were left out"), "fail": ("error", "refused")}
 
 
 def dataset_figures(dataset: Dataset, facts: Facts) -> list[dict[str, Any]]:
