@@ -89,8 +89,11 @@ def _read(store: Store, listed: Mapping[str, Listed]) -> dict[str, View]:
             logger.debug("a summary is skipped: %s", error)
             return None
 
-    actions = [functools.partial(read, one.key) for one in listed.values()]
-    found = side_by_side(actions, AT_ONCE) if actions else []
+    if not listed:
+        return {}
+    keys = [one.key for one in listed.values()]
+    at_once = AT_ONCE if store.local_path(keys[0]) is None else 1  # threads only cost, on a folder
+    found = side_by_side([functools.partial(read, key) for key in keys], at_once)
     return {trial: view for trial, view in zip(listed, found, strict=True) if view is not None}
 
 
