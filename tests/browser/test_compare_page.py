@@ -30,6 +30,7 @@ def tables_of(made):
     return [made[1]["evals"][made[1]["plan"][i][0]] for i in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "height", "scheme", "view"),
     [(1440, 900, "dark", "swipe"), (390, 844, "light", "side"), (1100, 900, "light", "difference")],
@@ -71,6 +72,7 @@ def test_the_verdict_and_the_classes_are_those_of_the_tables(app, made, tab):
     assert set(found) >= {CLASS_NAMES[i] for i in np.flatnonzero(occurs)}
 
 
+@pytest.mark.slow
 def test_samples_come_with_the_biggest_gap_first_and_a_cell_opens_those_of_a_mistake(
     app, made, tab
 ):
@@ -97,6 +99,7 @@ def test_samples_come_with_the_biggest_gap_first_and_a_cell_opens_those_of_a_mis
     assert opened.complaints() == {}
 
 
+@pytest.mark.slow
 def test_keys_walk_and_flip_and_a_copied_link_shows_the_same(app, tab):
     opened = tab(app)
     opened.open("?p=compare")
@@ -125,6 +128,7 @@ def test_keys_walk_and_flip_and_a_copied_link_shows_the_same(app, tab):
     assert opened.complaints() == {}
 
 
+@pytest.mark.slow
 def test_the_first_two_ticked_rows_are_compared(app, made, tab):
     first, second = made[1]["plan"][2][0], made[1]["plan"][1][0]
     opened = tab(app)
@@ -136,6 +140,7 @@ def test_the_first_two_ticked_rows_are_compared(app, made, tab):
     opened.wait_for(first[-8:-4], ".tag.a")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_one_sentence(app, tab):
     opened = tab(app)
     opened.open("?p=compare&a=gone-val-1")

@@ -24,6 +24,7 @@ def app(browser, made, tmp_path_factory):
         yield address
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_dataset_asks_no_other_host_says_no_error_and_fits_the_screen(
     app, tab, width, height, scheme
@@ -52,6 +53,7 @@ def test_the_page_says_what_the_tables_hold(app, tab):
     opened.wait_for("aach_000009_000019_leftImg8bit.png", ".sg-rows .file")
 
 
+@pytest.mark.slow
 def test_a_sample_shows_its_truth_and_a_copied_link_shows_the_same(app, tab):
     name = names(SAMPLES)[2]
     opened = tab(app)
@@ -77,6 +79,7 @@ def test_a_sample_shows_its_truth_and_a_copied_link_shows_the_same(app, tab):
     assert second.complaints() == {}
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_not_there_is_one_sentence(app, tab):
     opened = tab(app)
     opened.open("?p=dataset&d=gone-1")

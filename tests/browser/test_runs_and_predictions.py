@@ -38,6 +38,7 @@ def app(browser, store, tmp_path_factory):
     assert "Traceback (most recent call last)" not in own_log(log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
 def test_runs_say_that_nothing_was_lost_and_fit_the_screen(app, tab, width, height, scheme):
     opened = tab(app, width, height, scheme)
@@ -50,6 +51,7 @@ def test_runs_say_that_nothing_was_lost_and_fit_the_screen(app, tab, width, heig
     assert opened.complaints() == {}
 
 
+@pytest.mark.slow
 def test_a_lane_opens_its_log_by_the_keyboard_and_the_link_shows_the_same(app, store, tab):
     opened = tab(app)
     opened.open("?p=runs")
@@ -70,6 +72,7 @@ def test_a_lane_opens_its_log_by_the_keyboard_and_the_link_shows_the_same(app, s
     assert opened.complaints() == second.complaints() == {}
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_not_there_is_said_and_the_others_stay(app, tab):
     opened = tab(app)
     opened.open("?p=runs&t=nobody-1&w=2h")
@@ -92,6 +95,7 @@ def test_a_night_shows_its_counts_bad_frames_and_masks(app, tab, width, height, 
     assert opened.complaints() == {}
 
 
+@pytest.mark.slow
 def test_a_night_is_chosen_by_the_keyboard_and_the_link_shows_the_same_frame(app, tab):
     opened = tab(app)
     opened.open("?p=pred")
@@ -115,6 +119,7 @@ def test_a_night_is_chosen_by_the_keyboard_and_the_link_shows_the_same_frame(app
     assert opened.complaints() == second.complaints() == {}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_there_is_said(app, tab):
     opened = tab(app)
     opened.open("?p=pred&r=pred-nobody")
