@@ -14,7 +14,6 @@ import json
 import mmap
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +172,7 @@ class _Trial:
         skip = chance.randrange(4)  # files of a save to let pass
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
-            for _ in _edges(self.busy, skip, self.acks):
-                pass
+            _let_pass(self.busy, skip)
             time.sleep(chance.uniform(0, 0.05))
             if self.busy[0]:
                 return True
@@ -196,13 +194,11 @@ class _Trial:
         return lost
 
 
-def _edges(busy: mmap.mmap, number: int, acks: Path) -> Iterator[None]:
-    """Wait for `number` files to begin and one more; ends early when nothing moves for a second."""
-    for _ in range(number + 1):
-        for wanted in (0, 1):
-            until = time.monotonic() + 1.0
-            while busy[0] != wanted:
-                if time.monotonic() > until:
-                    return
-                time.sleep(0.0005)
-        yield
+def _let_pass(busy: mmap.mmap, files: int) -> None:
+    """Wait until one more than so many files have begun, or nothing has moved for a second."""
+    for wanted in (0, 1) * (files + 1):
+        until = time.monotonic() + 1.0
+        while busy[0] != wanted:
+            if time.monotonic() > until:
+                return
+            time.sleep(0.0005)
