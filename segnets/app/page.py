@@ -8,9 +8,11 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import panel as pn
+from panel.util import edit_readonly
 from panel_material_ui import Page
 
 from segnets.app.pages.compare import ComparePage
@@ -23,6 +25,7 @@ from segnets.app.parts import Notice, Shell
 from segnets.app.read import PATIENCE_S, Reader
 from segnets.app.state import Session, View, parse_address, query_of
 from segnets.app.theme import css, page_sx, page_theme
+from segnets.app.turns import in_turn
 from segnets.store.base import Store
 from segnets.store.open import open_store, resolve_url
 
@@ -113,6 +116,10 @@ class Tab:
             busy_indicator=None,
             favicon=None,
         )
+        # whatever is set on a page makes Panel (1.9) walk through all that the page holds: 0.3 s, at
+        # the beginning and at the end of each callback, for an indicator that is not shown
+        with edit_readonly(self.page):
+            self.page.busy = False
         session.listeners.append(self._on_view)
         self._open(session.view.page)
         self.tick()
@@ -160,7 +167,7 @@ class Tab:
             self._made[name] = make(self.session)
             self.column.append(self._made[name].view)
         for other, made in self._made.items():
-            made.view.visible = other == name
+            made.view.css_classes = [] if other == name else ["away"]
         self.shell.page = name
         self.shell.search = self.session.view.address
 
@@ -177,7 +184,8 @@ class Tab:
             self._set_dark(bool(data.get("dark")))
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()
-            pn.state.add_periodic_callback(self.tick, period=TICK_MS)
+            document = self.session.document
+            pn.state.add_periodic_callback(partial(in_turn, document, self.tick), period=TICK_MS)
         elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])
         elif kind == "address":

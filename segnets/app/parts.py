@@ -13,6 +13,7 @@ import param
 from panel.custom import JSComponent
 
 from segnets.app.theme import COMPONENT, css, esm
+from segnets.app.turns import in_turn
 
 
 class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
@@ -33,11 +34,8 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
     def _handle_msg(self, data: Any) -> None:
         if self.on_message is None or not isinstance(data, dict):
             return
-        document = pn.state.curdoc
-        if document is None or document.session_context is None:
-            self.on_message(data)
-        else:  # Panel may call us without the document's lock, which Bokeh's own models need
-            document.add_next_tick_callback(partial(self.on_message, data))
+        # Panel may call us without the document's lock, which Bokeh's own models need
+        in_turn(pn.state.curdoc, partial(self.on_message, data))
 
 
 class Shell(Part):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, quote
 
 from segnets.app.read import Reader, Snapshot
+from segnets.app.turns import in_turn
 from segnets.errors import SegnetsError
 
 if TYPE_CHECKING:
@@ -216,11 +217,8 @@ class Session:
         def done(future: Future[T]) -> None:
             if future.cancelled():
                 return
-            if self.document is None or self.document.session_context is None:
-                deliver(future)
-                return
             try:
-                self.document.add_next_tick_callback(partial(deliver, future))
+                in_turn(self.document, partial(deliver, future))
             except RuntimeError:  # the tab was closed
                 logger.debug("an answer came after its tab had gone")
 

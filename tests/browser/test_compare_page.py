@@ -128,7 +128,6 @@ def test_keys_walk_and_flip_and_a_copied_link_shows_the_same(app, tab):
     assert opened.complaints() == {}
 
 
-@pytest.mark.slow
 def test_the_first_two_ticked_rows_are_compared(app, made, tab):
     first, second = made[1]["plan"][2][0], made[1]["plan"][1][0]
     opened = tab(app)
@@ -138,6 +137,8 @@ def test_the_first_two_ticked_rows_are_compared(app, made, tab):
     opened.page.wait_for_function(f"location.search.includes('a={first}-val')", timeout=40_000)
     assert f"b={second}-val" in opened.page.url
     opened.wait_for(first[-8:-4], ".tag.a")
+    opened.see(".gapline")
+    assert opened.complaints() == {}
 
 
 @pytest.mark.slow

@@ -130,26 +130,25 @@ class ComparePage:
         if not rows:
             self._tell("Nothing to compare", "These two have no sample in common.", "")
             return
-        with pn.io.hold():
-            self._tell("", "", "")
-            self.duel.param.update(
-                source="|".join(wanted[:2]),
-                labels={
-                    side: one.trial.rsplit("-", 1)[-1][:4] or one.id[:12]
-                    for side, one in zip(("a", "b"), self._pair, strict=True)
-                },
-                sample=self.session.view.sample,
-                **self._picked(),
-            )
-            self.duel.catalog = rows
-            self.gaps.rows = class_gaps(contested)
-            self.matrix.param.update(
-                a=shares(contested.confusion[0]),
-                b=shares(contested.confusion[1]),
-                mistake=self.session.view.mistake,
-            )
-            self._draw_matrix_bar()
-            self._draw_verdict()
+        self._tell("", "", "")
+        self.duel.param.update(
+            source="|".join(wanted[:2]),
+            labels={
+                side: one.trial.rsplit("-", 1)[-1][:4] or one.id[:12]
+                for side, one in zip(("a", "b"), self._pair, strict=True)
+            },
+            sample=self.session.view.sample,
+            **self._picked(),
+        )
+        self.duel.catalog = rows
+        self.gaps.rows = class_gaps(contested)
+        self.matrix.param.update(
+            a=shares(contested.confusion[0]),
+            b=shares(contested.confusion[1]),
+            mistake=self.session.view.mistake,
+        )
+        self._draw_matrix_bar()
+        self._draw_verdict()
         a, b = self._pair
         self.session.change(first=a.id, second=b.id)  # a link that is copied now means these two
         keys = {row["key"] for row in rows}
@@ -170,8 +169,6 @@ class ComparePage:
             return  # the one on show is of another pair: its successor is on its way
         verdict = self._contest.verdict
         trials = [self.session.snapshot.trials.get(one.trial) for one in self._pair]
-        # not before the answer: a figure that changes in the tick in which its page is made is
-        # patched before the browser knows it
         self.curves.show(trials)
         differs = []
         if trials[0] is not None and trials[1] is not None:

@@ -135,48 +135,47 @@ class DatasetPage:
             return
         self._facts, self._display = tables
         found = self._facts
-        with pn.io.hold():
-            self._tell("", "", "")
-            self._draw_bar(dataset)
-            self.figures.figures = dataset_figures(dataset, found)
-            self.frequency.splits = [
-                {"name": name, "shares": shares} for name, shares in found.shares.items()
-            ]
-            self.frequency_bar.items = [
-                {"type": "title", "text": "Class frequency", "level": 2},
-                {"type": "note", "text": "share of pixels, log scale"},
-                {"type": "gap"},
-                {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
-            ]
-            self.problems.rows = problem_rows(found)
-            url = self.session.reader.url
-            self.whole_report.say(
-                "All of the report, one row a file:" if found.problems else "",
-                command=f"python -m segnets.store get {url} {dataset.id}/report.parquet --out FILE",
-            )
-            self.problems_bar.items = [
-                {"type": "title", "text": "Problems", "level": 2},
-                {"type": "note", "text": problem_note(found)},
-            ]
-            self.weights.param.update(
-                rows=[
-                    {**color, "value": value}
-                    for color, value in zip(NAMED_COLORS, found.weights, strict=False)
-                ],
-                mean=found.mean,
-                std=found.std,
-            )
-            self.checks.checks = [
-                {"tone": one.tone, "title": one.title, "detail": one.detail} for one in found.checks
-            ]
-            columns, rows = city_table(found)
-            self.cities.param.update(columns=columns, rows=rows)
-            keys = {f"{split}/{name}" for split, name in self._display.rows}
-            wanted = self.session.view.sample
-            self.pictures.visible = bool(keys)
-            self.viewer.source = dataset.id
-            self.viewer.sample = wanted if wanted in keys else ""
-            self.viewer.catalog = display_catalogue(self._display)
+        self._tell("", "", "")
+        self._draw_bar(dataset)
+        self.figures.figures = dataset_figures(dataset, found)
+        self.frequency.splits = [
+            {"name": name, "shares": shares} for name, shares in found.shares.items()
+        ]
+        self.frequency_bar.items = [
+            {"type": "title", "text": "Class frequency", "level": 2},
+            {"type": "note", "text": "share of pixels, log scale"},
+            {"type": "gap"},
+            {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
+        ]
+        self.problems.rows = problem_rows(found)
+        url = self.session.reader.url
+        self.whole_report.say(
+            "All of the report, one row a file:" if found.problems else "",
+            command=f"python -m segnets.store get {url} {dataset.id}/report.parquet --out FILE",
+        )
+        self.problems_bar.items = [
+            {"type": "title", "text": "Problems", "level": 2},
+            {"type": "note", "text": problem_note(found)},
+        ]
+        self.weights.param.update(
+            rows=[
+                {**color, "value": value}
+                for color, value in zip(NAMED_COLORS, found.weights, strict=False)
+            ],
+            mean=found.mean,
+            std=found.std,
+        )
+        self.checks.checks = [
+            {"tone": one.tone, "title": one.title, "detail": one.detail} for one in found.checks
+        ]
+        columns, rows = city_table(found)
+        self.cities.param.update(columns=columns, rows=rows)
+        keys = {f"{split}/{name}" for split, name in self._display.rows}
+        wanted = self.session.view.sample
+        self.pictures.visible = bool(keys)
+        self.viewer.source = dataset.id
+        self.viewer.sample = wanted if wanted in keys else ""
+        self.viewer.catalog = display_catalogue(self._display)
 
     def _failed(self, wanted: tuple[str, str], says: str) -> None:
         if wanted == self._shown:

@@ -144,16 +144,15 @@ class PredictionsPage:
         self._tell("", "", "")
         night = next(one for one in nights if one.id == shown)
         self._draw_bar(self._run())
-        with pn.io.hold():
-            self.figures.figures = night_figures(nights, night, training)
-            self.nights.param.update(nights=night_bars(nights), chosen=shown)
-            self._draw_nights_bar(wanted[2])
-            self.cards.param.update(
-                shares=share_rows(nights, night, training),
-                failed=failed_rows(self._frames.rows),
-                facts=night_facts(night),
-            )
-            self._show_frames(night)
+        self.figures.figures = night_figures(nights, night, training)
+        self.nights.param.update(nights=night_bars(nights), chosen=shown)
+        self._draw_nights_bar(wanted[2])
+        self.cards.param.update(
+            shares=share_rows(nights, night, training),
+            failed=failed_rows(self._frames.rows),
+            facts=night_facts(night),
+        )
+        self._show_frames(night)
 
     def _show_frames(self, night: Night) -> None:
         catalog = frame_catalogue(self._frames.rows)

@@ -129,13 +129,12 @@ class RunsPage:
         lives = self._lives
         self.figures.figures = run_figures(shown, lives)
         start, end = span(shown, lives, window, now)
-        with pn.io.hold():
-            self.timeline.param.update(
-                lanes=[lane(trial, lives.get(trial.id), now) for trial in shown],
-                span=[start, end],
-                now=now,
-                opened=opened.id if opened else "",
-            )
+        self.timeline.param.update(
+            lanes=[lane(trial, lives.get(trial.id), now) for trial in shown],
+            span=[start, end],
+            now=now,
+            opened=opened.id if opened else "",
+        )
         self._draw_lanes_bar(trials, first)
         self._draw_cards(opened)
 

@@ -114,10 +114,9 @@ class SamplesPage:
         keys = {f"{split}/{name}" for split, name in table.rows}
         if wanted and wanted not in keys:
             self._draw_bar(evaluation, f"Sample {wanted} is not in this evaluation.")
-        with pn.io.hold():
-            self.viewer.source = evaluation.id
-            self.viewer.sample = wanted if wanted in keys else ""
-            self.viewer.catalog = catalogue(table)
+        self.viewer.source = evaluation.id
+        self.viewer.sample = wanted if wanted in keys else ""
+        self.viewer.catalog = catalogue(table)
 
     def _failed(self, sentence: str) -> None:
         self._shown = ("", "")  # so that the next news ask again

@@ -56,3 +56,21 @@ def test_axes_need_two_scored_trials_that_differ():
     assert [axis["title"] for axis in axes] == ["lr", "clips/s", "val loss", "val mIoU"]
     assert [line["shares"][-1] for line in lines] == [0.0, 1.0]
     assert lines[1]["color"] == "#fff"
+
+
+def test_a_busy_server_changes_nothing_on_the_page_and_nothing_waits_without_a_tab(tmp_path):
+    import panel as pn
+
+    from segnets.app.page import results_page
+    from segnets.app.turns import in_turn
+    from segnets.store.open import open_store
+
+    open_store(str(tmp_path), write=True)
+    page = results_page(["--store", str(tmp_path)])
+    changes = []
+    page.param.watch(changes.append, list(page.param))
+    with pn.util.edit_readonly(pn.state):
+        pn.state.busy = not pn.state.busy
+    assert changes == []  # each would walk through all models of the page
+    in_turn(None, lambda: changes.append("done"))
+    assert changes == ["done"]
