@@ -25,7 +25,8 @@ demo: $(STAMP) ## the whole job on street scenes it draws: dataset, grid of 4, s
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## all tests but the long proofs
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --ignore tests/crash
+	$(BIN)/python -m pytest -m "not slow and not gpu" tests/crash  # its forks need a fresh process
 
 test-slow: $(STAMP) ## the long proofs
 	$(BIN)/python -m pytest -m "slow and not gpu"
