@@ -1,9 +1,10 @@
 """The system's Chromium, driven by Playwright's Python package; no browser is downloaded."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
-from support.panel import Tab
+from support.panel import Tab, own_log, panel_serve
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -24,6 +25,22 @@ def browser():
         browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def serve(browser, tmp_path_factory):
+    """serve(store): the app on it, until the tests of a file have ended; its log has no traceback."""
+    logs = []
+    with contextlib.ExitStack() as servers:
+
+        def start(store, *arguments: str) -> str:
+            logs.append(tmp_path_factory.mktemp("serve") / "panel.log")
+            given = {} if arguments else {"SEGNETS_STORE": store.url}
+            return servers.enter_context(panel_serve(logs[-1], *arguments, **given))
+
+        yield start
+    for log in logs:
+        assert "Traceback (most recent call last)" not in own_log(log)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from support.panel import panel_serve
-from support.results_store import HOSTILE, Words, write_store
+from support.results_store import write_store
 
 from segnets.labels import CLASS_NAMES
 from segnets.store.open import open_store
@@ -19,10 +18,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def app(browser, made, tmp_path_factory):
-    log = tmp_path_factory.mktemp("serve") / "panel.log"
-    with panel_serve(log, SEGNETS_STORE=made[0].url) as address:
-        yield address
+def app(serve, made):
+    return serve(made[0])
 
 
 def tables_of(made):
@@ -147,22 +144,3 @@ def test_what_cannot_be_compared_is_one_sentence(app, tab):
     opened.open("?p=compare&a=gone-val-1")
     opened.wait_for("Evaluation gone-val-1 is not in this store", ".sg-notice")
     assert opened.complaints() == {}
-
-
-def test_a_hostile_store_runs_nothing_on_compare(browser, tab, tmp_path):
-    words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
-    store = open_store(str(tmp_path / "store"), write=True)
-    content = write_store(store, samples=2, words=words)
-    try:
-        with panel_serve(tmp_path / "log", "--args", "--store", store.url) as address:
-            for query in ("?p=compare", f"?p=compare&a={HOSTILE}&s={HOSTILE}&e={HOSTILE}"):
-                opened = tab(address)
-                opened.open(query)
-                opened.see(".gapline")
-                opened.wait_for(HOSTILE, ".differs")  # it is there, as text
-                opened.page.locator(".bk-Canvas").first.hover()
-                assert opened.complaints() == {}
-                assert opened.page.locator("img[src=x]").count() == 0
-    finally:
-        for trial in content["live"]:
-            trial.close()

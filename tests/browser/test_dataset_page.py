@@ -1,6 +1,5 @@
 import pytest
-from support.panel import panel_serve
-from support.results_store import HOSTILE, Words, dataset_stats, names, scene, write_store
+from support.results_store import dataset_stats, names, scene, write_store
 
 from segnets.labels import CLASS_NAMES
 from segnets.store.open import open_store
@@ -18,10 +17,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def app(browser, made, tmp_path_factory):
-    log = tmp_path_factory.mktemp("serve") / "panel.log"
-    with panel_serve(log, SEGNETS_STORE=made[0].url) as address:
-        yield address
+def app(serve, made):
+    return serve(made[0])
 
 
 @pytest.mark.slow
@@ -85,21 +82,3 @@ def test_a_dataset_that_is_not_there_is_one_sentence(app, tab):
     opened.open("?p=dataset&d=gone-1")
     opened.wait_for("Dataset gone-1 is not in this store", ".sg-notice")
     assert opened.complaints() == {}
-
-
-def test_a_hostile_store_runs_nothing_on_dataset(browser, tab, tmp_path):
-    words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
-    store = open_store(str(tmp_path / "store"), write=True)
-    content = write_store(store, samples=2, words=words)
-    try:
-        with panel_serve(tmp_path / "log", "--args", "--store", store.url) as address:
-            opened = tab(address)
-            opened.open(f"?p=dataset&s={HOSTILE}")
-            opened.wait_for(HOSTILE, ".sg-rows .text")  # it is there, as text
-            opened.wait_for(HOSTILE, ".sg-viewer .head")
-            opened.page.locator(".sg-frequency rect").first.hover()
-            assert opened.complaints() == {}
-            assert opened.page.locator("img[src=x]").count() == 0
-    finally:
-        for trial in content["live"]:
-            trial.close()

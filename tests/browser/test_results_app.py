@@ -1,6 +1,6 @@
 import pytest
-from support.panel import own_log, panel_serve
-from support.results_store import HOSTILE, LiveTrial, Words, scene, write_store
+from support.panel import panel_serve
+from support.results_store import LiveTrial, scene, write_store
 from support.servers import free_port, rclone_server
 
 from segnets.labels import CLASS_NAMES
@@ -21,11 +21,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def app(browser, made, tmp_path_factory):
-    log = tmp_path_factory.mktemp("serve") / "panel.log"
-    with panel_serve(log, SEGNETS_STORE=made[0].url) as address:
-        yield address
-    assert "Traceback (most recent call last)" not in own_log(log)
+def app(serve, made):
+    return serve(made[0])
 
 
 @pytest.mark.parametrize(
@@ -135,33 +132,6 @@ def test_the_pixel_under_the_cursor_and_the_keys_say_what_the_store_holds(app, t
     opened.page.keyboard.press("ArrowRight")
     opened.page.wait_for_function(f"!location.search.includes('{name}')")
     assert opened.complaints() == {}
-
-
-def test_a_hostile_store_runs_nothing_on_any_page(browser, tab, tmp_path):
-    words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
-    store = open_store(str(tmp_path / "store"), write=True)
-    content = write_store(store, samples=2, words=words)
-    try:
-        with panel_serve(tmp_path / "log", "--args", "--store", store.url) as address:
-            opened = tab(address)
-            opened.open(f"?p=trials&grid={HOSTILE}&sel={HOSTILE}")
-            opened.wait_for(HOSTILE, ".who")  # it is there, as text
-            opened.page.locator(".tabulator-row").first.click()
-            for chart in (opened.page.locator(".bk-Canvas").nth(i) for i in range(2)):
-                chart.hover()  # the curves, and score and cost: both have tooltips
-            opened.page.locator("nav .page").nth(1).click()
-            opened.wait_for(HOSTILE, ".stage .head")
-            opened.page.mouse.move(600, 400)
-            narrow = tab(address, 390, 844)
-            narrow.open(f"?p=trials&s={HOSTILE}")
-            narrow.wait_for(HOSTILE, ".who")
-            for one in (opened, narrow):
-                one.page.wait_for_timeout(500)
-                assert one.complaints() == {}
-                assert one.page.locator("img[src=x]").count() == 0
-    finally:
-        for trial in content["live"]:
-            trial.close()
 
 
 @pytest.mark.s3

@@ -1,8 +1,7 @@
 import pytest
 from support.life_store import Try, live_through
 from support.night_store import write_run
-from support.panel import own_log, panel_serve
-from support.results_store import HOSTILE, Words, write_store
+from support.results_store import write_store
 
 from segnets.store.history import read_history
 from segnets.store.open import open_store
@@ -31,11 +30,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def app(browser, store, tmp_path_factory):
-    log = tmp_path_factory.mktemp("serve") / "panel.log"
-    with panel_serve(log, SEGNETS_STORE=store.url) as address:
-        yield address
-    assert "Traceback (most recent call last)" not in own_log(log)
+def app(serve, store):
+    return serve(store)
 
 
 @pytest.mark.slow
@@ -124,33 +120,3 @@ def test_a_run_that_is_not_there_is_said(app, tab):
     opened = tab(app)
     opened.open("?p=pred&r=pred-nobody")
     opened.wait_for("Run pred-nobody is not in this store; choose another above.", ".sg-notice")
-
-
-def test_hostile_names_and_sentences_run_nothing(browser, tab, tmp_path):
-    words = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
-    store = open_store(str(tmp_path / "store"), write=True)
-    made = write_store(store, samples=1, words=words)
-    failure = {"reason": HOSTILE, "sentence": HOSTILE}
-    notes = [("skipped", HOSTILE), ("resumed", HOSTILE)]
-    live_through(
-        store, "m-1", Try(saves=[(1, 12)], notes=notes), Try(end="failed", failure=failure)
-    )
-    bad = {"new": 1, "failed": [(HOSTILE, HOSTILE)]}
-    write_run(store, RUN, [bad], trial=HOSTILE, dataset=HOSTILE, city=HOSTILE, why=HOSTILE)
-    try:
-        with panel_serve(tmp_path / "log", SEGNETS_STORE=store.url) as address:
-            opened = tab(address)
-            opened.open(f"?p=runs&t={HOSTILE}&grid={HOSTILE}&w={HOSTILE}")
-            opened.wait_for(HOSTILE, ".who")  # it is there, as text
-            opened.page.locator(".lane[title=m-1]").click()
-            opened.wait_for(f"failed: {HOSTILE}", ".story")
-            opened.wait_for(f"skipped {HOSTILE}", ".story")
-            opened.page.locator("nav .page", has_text="Predictions").click()
-            for place in (".stage .name", ".failed li", ".facts dd"):
-                opened.wait_for(HOSTILE, place)
-            opened.page.locator(".night").first.hover()
-            assert opened.complaints() == {}
-            assert opened.page.locator("img[src=x]").count() == 0
-    finally:
-        for trial in made["live"]:
-            trial.close()
