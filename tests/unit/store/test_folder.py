@@ -95,6 +95,20 @@ def test_without_hard_links_a_folder_is_not_conditional_but_works(tmp_path, monk
     assert store.get("log/a") == b"1"
 
 
+def test_a_link_whose_reply_was_lost_counts_as_made(tmp_path, monkeypatch):
+    store, link = FolderStore(tmp_path), os.link
+
+    def lossy(source, target):  # NFS sends the call again: the second one finds the first one's link
+        link(source, target)
+        raise FileExistsError(errno.EEXIST, "File exists", target)
+
+    monkeypatch.setattr(os, "link", lossy)
+    assert store.create("log/1", b"mine")
+    monkeypatch.setattr(os, "link", link)
+    assert not store.create("log/1", b"another's")
+    assert store.get("log/1") == b"mine"
+
+
 def test_a_directory_that_vanished_is_made_again(tmp_path):
     store = FolderStore(tmp_path)
     store.put("log/a", b"1")

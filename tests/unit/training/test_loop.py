@@ -6,7 +6,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from support.results_store import reader_of
 
+from segnets.app.timeline import read_life
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.errors import ConfigError, Diverged, Stopped, TakenOver
 from segnets.inference.device import has_bf16
@@ -123,6 +125,9 @@ def test_a_run_stopped_by_signals_ends_with_the_bits_of_an_undisturbed_one(
     result, _ = run(config, dataset, stormy)
     assert result.resumed_from["step"] == last
     assert digests(result) == digests(expected)
+    attempts = read_life(reader_of(stormy), result.trial).attempts
+    resumed = result.resumed_from  # the results app reads the same from the log's note
+    assert attempts[-1].resumed == (resumed["epoch"], resumed["step"])
     assert table_without_times(stormy, result.trial) == table_without_times(calm, result.trial)
 
 
