@@ -98,7 +98,9 @@ def test_without_hard_links_a_folder_is_not_conditional_but_works(tmp_path, monk
 def test_a_link_whose_reply_was_lost_counts_as_made(tmp_path, monkeypatch):
     store, link = FolderStore(tmp_path), os.link
 
-    def lossy(source, target):  # NFS sends the call again: the second one finds the first one's link
+    def lossy(
+        source, target
+    ):  # NFS sends the call again: the second one finds the first one's link
         link(source, target)
         raise FileExistsError(errno.EEXIST, "File exists", target)
 
