@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-gpu lint format up down app bench lock clean
+.PHONY: help setup demo test test-slow test-gpu lint format up down doctor app bench lock clean
 
 export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -49,6 +49,9 @@ up: $(STAMP) ## Prefect server, work pool, deployments and workers on this machi
 
 down: $(STAMP) ## stop what `make up` started; running trials save first
 	@$(BIN)/python deployments/local.py down
+
+doctor: $(STAMP) ## is this machine fit: packages, GPU, disks, store, Prefect, workers, clock
+	@$(BIN)/python deployments/doctor.py $(if $(STORE),--store $(STORE))
 
 app: $(STAMP) ## the results app on http://127.0.0.1:5006 (STORE=folder or s3://...)
 	$(BIN)/panel serve results_app.py --address 127.0.0.1 --port 5006 $(if $(STORE),--args --store $(STORE))

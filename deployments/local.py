@@ -19,9 +19,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gpus import gpus
 from place import LOOPBACK, PORT, Fault, Place, say
 from processes import children, end, run_processes
-from worker import gpus
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POOL = "segnets"

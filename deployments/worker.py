@@ -15,7 +15,6 @@ A second signal skips the waiting. Needs PREFECT_API_URL (or prefect.toml in the
 import argparse
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpus import gpus
 from processes import Process, children
 
 POOL = "segnets"
@@ -65,18 +65,6 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         "--health", action="store_true", help="answer on $PREFECT_WORKER_WEBSERVER_PORT /health"
     )
     return parser.parse_args(argv)
-
-
-def gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES, one a worker: the caller's choice, else all that are there."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name.strip() for name in chosen.split(",") if name.strip()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(index) for index in range(len(lines))]
 
 
 def one_a_gpu(given: argparse.Namespace) -> int:
