@@ -44,8 +44,8 @@ format: $(STAMP) ## rewrite the files in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-up: $(STAMP) ## Prefect server, work pool, deployments and workers on this machine
-	@$(BIN)/python deployments/local.py up
+up: $(STAMP) ## Prefect server, work pool, deployments and workers on this machine (WORKERS=trials at a time)
+	@$(BIN)/python deployments/local.py up $(if $(WORKERS),--workers $(WORKERS))
 
 down: $(STAMP) ## stop what `make up` started; running trials save first
 	@$(BIN)/python deployments/local.py down

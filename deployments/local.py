@@ -1,8 +1,8 @@
 """Prefect on this machine: python deployments/local.py up | down  (make up, make down).
 
 up starts a server on 127.0.0.1 with its database in .prefect/, the pool and queues, the deployments of
-prefect.yaml, and workers: one for the queue default, and for the queue gpu one a GPU (one for the CPU
-where there is none). It writes prefect.toml with the server's address, so that in this folder
+prefect.yaml, and workers: one for the queue default, and for the queue gpu one a GPU that torch can use
+(one for the CPU where there is none), or as many as --workers says. It writes prefect.toml with the server's address, so that in this folder
 `prefect deployment run ...` and `python flows/x.py` find it with nothing exported. Safe to repeat:
 what lives stays, what died is started again, runs that a dead worker left are set to Crashed.
 
@@ -19,11 +19,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gpus import gpus
+from gpus import gpus, seen_by_torch
 from place import LOOPBACK, PORT, Fault, Place, say
 from processes import children, end, run_processes
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+DEPLOYMENTS = Path(__file__).resolve().parent
+REPOSITORY = DEPLOYMENTS.parent
 POOL = "segnets"
 HEALTH_S = 120.0
 """Seconds to wait for the server: its first start makes a database, 9 s here, more on a slow disk."""
@@ -31,6 +32,7 @@ WORKER_S = 60.0
 """Seconds for a worker to report to the server; 2 here."""
 LEAVE_S = 45.0
 """Seconds for a worker to leave: 30 for its runs to save, 10 for their reports, and some."""
+NO_WORKERS = frozenset({"server", "logs"})
 OPEN_STATES = frozenset({"RUNNING", "PENDING", "CANCELLING"})
 
 
@@ -46,14 +48,21 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, default=REPOSITORY, help="folder of prefect.yaml and .prefect/"
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="trials at a time, dealt to the GPUs in turn (default one a GPU, or one on the CPU)",
+    )
     given = parser.parse_args()
+    if given.workers is not None and given.workers < 1:
+        parser.error(f"--workers {given.workers}: at least one worker takes trials")
     if not Path("/proc/self/stat").exists():
         print("error: make up and make down need Linux's /proc. Use deployments/compose.yaml.")
         return 1
     place = Place(given.folder.resolve())
     try:
         with place.lock():
-            up(place, given.port) if given.verb == "up" else down(place)
+            up(place, given.port, given.workers) if given.verb == "up" else down(place)
     except Fault as fault:
         say(f"error: {fault}")
         return 1
@@ -63,20 +72,22 @@ def main() -> int:
     return 0
 
 
-def up(place: Place, port: int | None) -> None:
+def up(place: Place, port: int | None, workers: int | None) -> None:
     """Start what is not there yet."""
     began = time.monotonic()
     if "server" not in place.processes():
         start_server(place, port)
+    if "logs" not in place.processes():
+        place.start("logs", [sys.executable, str(DEPLOYMENTS / "logs.py"), str(place.logs)])
     wait_until_healthy(place)
     deploy(place)
     sweep(place)
     place.call("PATCH", f"/work_pools/{POOL}", {"is_paused": False})
-    workers = start_workers(place)
+    names = start_workers(place, workers)
     (place.folder / "prefect.toml").write_text(f'[api]\nurl = "{place.api}"\n')
     say(
         f"up in {time.monotonic() - began:.0f} s: {place.url} with workers "
-        f"{', '.join(workers)}; logs in {place.logs}"
+        f"{', '.join(names)}; logs in {place.logs}"
     )
 
 
@@ -94,7 +105,7 @@ def start_server(place: Place, wanted: int | None) -> None:
 
 def deploy(place: Place) -> None:
     """Pool, queues and deployments on the server; a Fault if Prefect refuses them."""
-    command = [sys.executable, str(REPOSITORY / "deployments" / "pool.py")]
+    command = [sys.executable, str(DEPLOYMENTS / "pool.py")]
     with place.log("deploy") as log:
         done = subprocess.run(
             command, cwd=place.folder, env=place.environment(), stdout=log, stderr=log, check=False
@@ -107,23 +118,54 @@ def deploy(place: Place) -> None:
     say("pool, queues and deployments are there")
 
 
-def start_workers(place: Place) -> list[str]:
+def start_workers(place: Place, number: int | None) -> list[str]:
     """The workers that do not live yet; the names of all of them.
 
     Trials have a queue of their own: a grid and its trials on one limited queue would wait for each
     other for ever. What runs on the queue default (scores, predictions) may use any GPU there is.
     """
-    command = [sys.executable, str(REPOSITORY / "deployments" / "worker.py")]
+    command = [sys.executable, str(DEPLOYMENTS / "worker.py")]
     wanted = {"default": ["-q", "default", "--limit", "4"]}
-    devices = {f"gpu{gpu}": gpu for gpu in gpus()} or {"cpu": ""}
-    for name, device in devices.items():
+    for name, device in deal(usable_gpus(), number).items():
         wanted[name] = ["-q", "gpu", "--limit", "1", "--gpu", device]
+    living = place.processes()
+    surplus = [] if number is None else living.keys() - wanted.keys() - NO_WORKERS
+    if surplus:
+        say(f"workers that are too many leave when their runs have saved: {', '.join(surplus)}")
+        end([living[name] for name in surplus], LEAVE_S)
     since = datetime.now(UTC)
-    missing = [name for name in wanted if name not in place.processes()]
+    missing = [name for name in wanted if name not in living]
     for name in missing:
         place.start(name, [*command, *wanted[name], "--name", worker_name(name)])
     wait_until_heard(place, missing, since)
-    return list(wanted)
+    return sorted(place.processes().keys() - NO_WORKERS)
+
+
+def usable_gpus() -> list[str]:
+    """The GPUs that torch can use, by their names for CUDA_VISIBLE_DEVICES; none is no fault."""
+    listed = gpus()
+    if not listed:
+        return []
+    try:
+        seen = len(seen_by_torch())
+    except RuntimeError as error:
+        say(f"torch cannot use the GPU, trials run on the CPU: {error}. make doctor says more.")
+        return []
+    if seen < len(listed):
+        say(f"torch sees {seen} of {len(listed)} GPUs. make doctor says more.")
+    return listed[:seen]
+
+
+def deal(devices: list[str], number: int | None) -> dict[str, str]:
+    """Names of `number` workers for trials -> their device, GPUs in turn; "" is the CPU."""
+    named = {f"gpu{device}": device for device in devices} or {"cpu": ""}
+    first = list(named.items())
+    dealt = {}
+    for index in range(len(first) if number is None else number):
+        round_, place = divmod(index, len(first))
+        name, device = first[place]
+        dealt[name if round_ == 0 else f"{name}-{round_ + 1}"] = device
+    return dealt
 
 
 def worker_name(name: str) -> str:
@@ -158,14 +200,13 @@ def down(place: Place) -> None:
     if "server" in living:
         with contextlib.suppress(OSError):  # a server that is ill must not keep us from stopping it
             place.call("PATCH", f"/work_pools/{POOL}", {"is_paused": True})
-    workers = [process for name, process in living.items() if name != "server"]
+    workers = [process for name, process in living.items() if name not in NO_WORKERS]
     saving = sum(len(children(process.pid)) for process in workers)
     if saving:
         say(f"{saving} runs get SIGTERM and 30 s to save")
     end(workers, LEAVE_S)  # worker.py lets its runs save before it leaves
     end(run_processes(place.api), 5.0)  # such as outlived a worker that was killed
-    if "server" in living:
-        end([living["server"]], 15.0)
+    end([process for name, process in living.items() if name in NO_WORKERS], 15.0)
     place.state_file.unlink(missing_ok=True)
     say("down" if living else "nothing was up")
 
@@ -178,7 +219,7 @@ def sweep(place: Place) -> None:
     be on its way to a process while a worker lives, so those wait for an `up` without workers.
     """
     working = {process.run for process in run_processes(place.api)}
-    alone = not place.processes().keys() - {"server"}
+    alone = not place.processes().keys() - NO_WORKERS
     states = OPEN_STATES if alone else OPEN_STATES - {"PENDING"}
     for run in place.runs(sorted(states)):
         if run["id"] not in working:

@@ -103,11 +103,8 @@ class Place:
         self.keep("processes", {**known, name: [child.pid, -1 if start is None else start]})
 
     def log(self, name: str) -> Any:
-        """Log file of a process, opened to append; over 10 MB it becomes NAME.log.1 first."""
-        path = self.logs / f"{name}.log"
-        if path.exists() and path.stat().st_size > 10_000_000:
-            path.rename(path.with_suffix(".log.1"))
-        return path.open("ab")
+        """Log file of a process, opened to append, so that logs.py may cut it."""
+        return (self.logs / f"{name}.log").open("ab")
 
     def environment(self) -> dict[str, str]:
         """The caller's environment without PREFECT_* and SEGNETS_HOME, with this folder's server."""

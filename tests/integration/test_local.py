@@ -70,8 +70,8 @@ class Machine:
             command, env=self.environment, stderr=subprocess.PIPE, text=True, stdout=sys.stderr
         )
 
-    def up(self):
-        return self.finish(self.local("up", "--port", str(self.port)))
+    def up(self, *words):
+        return self.finish(self.local("up", "--port", str(self.port), *words))
 
     def down(self):
         return self.finish(self.local("down"))
@@ -205,6 +205,39 @@ def test_a_stopped_worker_takes_no_more_runs_and_leaves_when_its_own_have_saved(
     assert sorted(machine.states()) == ["CRASHED", "SCHEDULED"]
     machine.up()
     machine.wait_for("second", "done")
+
+
+@pytest.mark.slow
+def test_as_many_workers_take_trials_as_were_asked_for_and_those_too_many_save_and_leave(machine):
+    said = machine.up("--workers", "2")
+    assert "with workers cpu, cpu-2, default; logs in" in said
+    (keeper,) = machine.pids_of(str(REPOSITORY / "deployments" / "logs.py"))
+    for name in ("one", "two"):  # two at a time
+        machine.start("wait/trial", name, 600)
+    big = machine.folder / ".prefect" / "server.log"
+    with big.open("ab") as log:
+        log.write(b"x" * 10_000_000)
+    wait_until((machine.folder / ".prefect" / "server.log.1").exists)
+    wait_until(lambda: big.stat().st_size < 10_000_000)
+
+    assert "workers cpu, default;" in machine.up("--workers", "1")
+    assert sorted([machine.read("one"), machine.read("two")]) == ["running", "saved"]
+    assert machine.pids_of(str(REPOSITORY / "deployments" / "logs.py")) == [keeper]
+    assert "workers cpu, default;" in machine.up(), "without a number what lives stays"
+
+
+def wait_until(condition, wait_s=60):
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_no_workers_at_all_is_wrong_use(machine):
+    process = machine.local("up", "--workers", "0")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "at least one worker takes trials" in said
 
 
 def test_down_where_nothing_is_up_says_so_and_is_no_fault(machine):
