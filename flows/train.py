@@ -2,11 +2,13 @@
 
 from segnets.config.train import TrainConfig
 from tasks.evaluate import score_on_val
+from tasks.notify import tells_failure
 from tasks.runs import flow, run_from_flags
-from tasks.train import TrialResult, find_complete, train_trial, with_dataset
+from tasks.train import TrialResult, find_complete, name_of, train_trial, with_dataset
 
 
 @flow(name="train")
+@tells_failure("trial failed", name_of)
 def train_flow(config: TrainConfig = TrainConfig()) -> TrialResult:
     """Train one trial; run it again after any interruption and it goes on."""
     config = with_dataset(config)

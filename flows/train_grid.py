@@ -1,6 +1,7 @@
 """Every missing trial of a grid, each in a process or flow run of its own."""
 
 from segnets.config.grid import GridConfig
+from tasks.notify import tells_failure
 from tasks.runs import flow, run_from_flags
 from tasks.train_grid import (
     GridResult,
@@ -13,6 +14,7 @@ from tasks.train_grid import (
 
 
 @flow(name="train-grid")
+@tells_failure("grid failed")
 def train_grid_flow(config: GridConfig = GridConfig()) -> GridResult:
     """Train what is missing of a grid; a trial that fails stops no other."""
     if config.dry_run:

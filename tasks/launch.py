@@ -115,14 +115,15 @@ def launch_all(
     *,
     is_complete: Callable[[Store, TrainConfig], bool],
     on_end: Callable[[], None] = lambda: None,
+    on_failure: Callable[[Failure], None] = lambda _: None,
 ) -> Launched:
     """Launch every trial and look after it to its end, whatever happens to the others.
 
     SIGINT and SIGTERM stop all that run, let them save, and raise Stopped. `on_end` is called after
-    each end of a launch. Called from the main thread: a child's parent-death signal fires when the
+    each end of a launch, `on_failure` once for each trial that did not become complete. Called from the main thread: a child's parent-death signal fires when the
     thread ends that spawned it.
     """
-    grid = _Grid(store, starter, is_complete)
+    grid = _Grid(store, starter, is_complete, on_failure)
     waiting = [_Trial(config, trial_id(config)) for config in configs]
     running: list[_Trial] = []
     watched: list[_Trial] = []
@@ -159,9 +160,14 @@ class _Grid:
     """The table at the head of this file."""
 
     def __init__(
-        self, store: Store, starter: Starter, is_complete: Callable[[Store, TrainConfig], bool]
+        self,
+        store: Store,
+        starter: Starter,
+        is_complete: Callable[[Store, TrainConfig], bool],
+        on_failure: Callable[[Failure], None],
     ) -> None:
         self.store, self.starter, self.is_complete = store, starter, is_complete
+        self.on_failure = on_failure
         self.ran: list[str] = []
         self.reused: list[str] = []
         self.failed: list[Failure] = []
@@ -252,4 +258,5 @@ class _Grid:
         logger.warning("%s did not complete (exit %d): %s", trial.id, code, sentence)
         died = trial.last is not None and trial.last.died
         self.failed.append(Failure(trial.id, code, sentence, died))
+        self.on_failure(self.failed[-1])
         return ""

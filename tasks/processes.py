@@ -19,6 +19,7 @@ from segnets.errors import OutOfSpace
 from segnets.store.open import resolve_url
 from tasks.display import TrialLines
 from tasks.launch import End
+from tasks.notify import ENVIRONMENT as NOTIFY
 from tasks.runs import PARENT
 
 STOP_S = 30.0
@@ -58,6 +59,7 @@ class Processes:
         gpu = self._gpus.pop(0) if self._gpus else None
         # A make up in mid-grid must not turn trials into flow runs, so no Prefect for the child.
         env = {**os.environ, "PREFECT_API_URL": "", PARENT: str(os.getpid())}
+        env.pop(NOTIFY, None)  # the grid tells of its trials, after their last launch
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         elif self.slots > 1:  # side by side, not each with a thread for every core

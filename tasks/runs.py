@@ -8,6 +8,7 @@ they are a real flow run and its task runs.
 import ctypes
 import dataclasses
 import functools
+import inspect
 import logging
 import os
 import signal
@@ -234,7 +235,8 @@ def under_recipe(config_type: type, typed: Mapping[str, Any], recipe: str | None
 
 
 def _file(fn: Callable[..., Any]) -> str:
-    return Path(getattr(fn, "__code__", run_command.__code__).co_filename).name
+    inner = inspect.unwrap(fn)
+    return Path(getattr(inner, "__code__", run_command.__code__).co_filename).name
 
 
 def _as_dict(summary: Any) -> dict[str, Any]:

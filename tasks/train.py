@@ -14,7 +14,7 @@ from segnets.store.log import read_head
 from segnets.store.open import open_store
 from tasks.display import EpochReport, live_bar
 from tasks.evaluate import val_eval_id
-from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for
+from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
 from tasks.runs import step
 
 logger = logging.getLogger("segnets.tasks")
@@ -111,6 +111,13 @@ def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
         weights_sha256=metrics["weights_sha256"],
         state_sha256=metrics["state_sha256"],
     )
+
+
+def name_of(config: TrainConfig) -> dict[str, str]:
+    """The id of a trial whose dataset may not be drawn yet."""
+    if config.dataset == SYNTHETIC:
+        config = replace(config, dataset=streets_id(settings_for(config)))
+    return {"trial": trial_id(config)}
 
 
 def is_complete(store: Store, config: TrainConfig) -> bool:

@@ -14,6 +14,7 @@ from segnets.store.log import read_head
 from segnets.store.open import open_store
 from tasks.display import TrialLines, in_words, report_link, report_table
 from tasks.launch import Failure, Launched, launch_all
+from tasks.notify import tell, told
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
 from tasks.processes import Processes, slots_for, visible_gpus
 from tasks.runs import in_flow_run, step
@@ -195,6 +196,15 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
     if result.points is not None:
         report_table("points", result.points, f"Points of {result.grid} over their seeds")
     report_link()
+    counts = {"trials": len(trials), "ran": result.ran, "reused": result.reused}
+    tell(
+        "grid finished",
+        config.trial.store,
+        grid=result.grid,
+        **counts,
+        failed=result.failed,
+        best=result.best,
+    )
     if launched.failed:
         codes = {one.exit_code for one in launched.failed}
         error = TrialsFailed(
@@ -256,7 +266,7 @@ def _launch(
     with TrialLines(quiet=config.trial.quiet) as lines:
         if not in_flow_run():
             starter = Processes(lines, jobs=config.jobs, device=config.trial.device)
-            return launch_all(store, missing, starter, is_complete=is_there)
+            return launch_all(store, missing, starter, is_complete=is_there, on_failure=told(store))
         from prefect.client.orchestration import get_client
         from prefect.runtime import flow_run
 
@@ -264,7 +274,7 @@ def _launch(
 
         with get_client(sync_client=True) as client:
             runs = FlowRuns(client, str(flow_run.root_flow_run_id))
-            return launch_all(store, missing, runs, is_complete=is_there)
+            return launch_all(store, missing, runs, is_complete=is_there, on_failure=told(store))
 
 
 def _failed_before(store: Store, config: TrainConfig) -> Failure | None:
