@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+
 from segnets.app.read import Reader
 from segnets.config.ids import canonical_json
 from segnets.config.train import TrainConfig
@@ -17,12 +19,17 @@ from segnets.store.__main__ import main as store_command
 from segnets.store.entry import Entry, FileRef, Live, digest_of, to_bytes
 from segnets.store.keys import blob_key, slot_key, view_key
 from segnets.store.open import open_store
+from segnets.store.tables import to_parquet
 from segnets.training.curves import trial_view
 
 FILES = ("state.pt", "epochs.parquet", "weights.safetensors", "model.json")
 EPOCHS, LIVE = 8, 2
-CONTENT = b"x" * 900
 WRITER = "0123456789abcdef"
+_SCORES = dict.fromkeys(("miou", "loss", "pixel_accuracy", "lr", "clips_s"), 0.5)
+ROWS = [{"epoch": n, "split": s, **_SCORES} for n in range(1, EPOCHS + 1) for s in ("train", "val")]
+CONTENT = dict.fromkeys(FILES, b"x" * 900) | {
+    "epochs.parquet": to_parquet(pa.Table.from_pylist(ROWS), 1)
+}
 
 
 def fill(root: Path, trials: range, *, conditional: bool) -> None:
@@ -38,9 +45,10 @@ def _write_trial(root: Path, trial: str, *, conditional: bool) -> None:
         refs = []
         for name in FILES:
             number = len(refs) + epoch * len(FILES)
-            key = blob_key("trial", trial, 1, WRITER, number, digest_of(CONTENT))
-            _write(root / key, CONTENT)
-            refs.append(FileRef(name, key, digest_of(CONTENT), len(CONTENT)))
+            digest = digest_of(CONTENT[name])
+            key = blob_key("trial", trial, 1, WRITER, number, digest)
+            _write(root / key, CONTENT[name])
+            refs.append(FileRef(name, key, digest, len(CONTENT[name])))
         kept.append(Live(epoch, epoch * 10, ("last",), tuple(refs)))
     for seq in range(EPOCHS + 1):
         entry = Entry(
@@ -55,13 +63,11 @@ def _write_trial(root: Path, trial: str, *, conditional: bool) -> None:
             live=tuple(kept),
         )
         _write(root / slot_key(trial, seq, 1, WRITER, conditional=conditional), to_bytes(entry))
-    row = dict.fromkeys(("miou", "loss", "pixel_accuracy", "lr", "clips_s"), 0.5)
-    rows = [{"epoch": n, "split": s, **row} for n in range(1, EPOCHS + 1) for s in ("train", "val")]
     view = trial_view(
         config,
         trial,
         status="done",
-        rows=rows,
+        rows=ROWS,
         best_epoch=EPOCHS,
         attempts=1,
         seconds=60.0,

@@ -109,10 +109,12 @@ def photo(ids: np.ndarray, seed: int) -> np.ndarray:
     return np.clip(rgb, 0, 255).astype(np.uint8)
 
 
-def encode(pixels: np.ndarray, kind: str) -> bytes:
-    """Pixels as PNG or WebP bytes."""
+def encode(pixels: np.ndarray, kind: str, scale: int = 1) -> bytes:
+    """Pixels as PNG or WebP bytes, each `scale` times as wide and high."""
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, kind, **({"quality": 85} if kind == "WEBP" else {}))
+    Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)).save(
+        out, kind, **({"quality": 85} if kind == "WEBP" else {})
+    )
     return out.getvalue()
 
 
@@ -133,14 +135,15 @@ def names(num: int) -> list[str]:
     return [f"aach_{i // 8:06d}_{19 + i % 8:06d}" for i in range(num)]
 
 
-def write_dataset(store: Store, dataset: str, num: int, words: Words) -> None:
+def write_dataset(store: Store, dataset: str, num: int, words: Words, scale: int = 1) -> None:
     """A dataset whose bag has what the app reads of one: pictures, statistics, the report of its files."""
     pack, rows = Pack(), []
     for index, name in enumerate(names(num)):
         frames = [
-            pack.add(encode(photo(scene(index, t), 10 * index + t), "WEBP")) for t in range(4)
+            pack.add(encode(photo(scene(index, t), 10 * index + t), "WEBP", scale))
+            for t in range(4)
         ]
-        truth = pack.add(encode(scene(index), "PNG"))
+        truth = pack.add(encode(scene(index), "PNG", scale))
         rows.append(
             {
                 "split": "val",
@@ -236,7 +239,7 @@ def report_rows(num: int, words: Words) -> list[dict[str, Any]]:
 
 
 def write_eval(
-    store: Store, trial: str, dataset: str, num: int, noise: float, words: Words
+    store: Store, trial: str, dataset: str, num: int, noise: float, words: Words, scale: int = 1
 ) -> dict[str, dict[str, Any]]:
     """An evaluation of `num` val samples; returns its rows by name."""
     pack, rows, total = Pack(), [], np.zeros((19, 20), np.int64)
@@ -256,8 +259,8 @@ def write_eval(
             for p in range(20)
             if t != p and counts[t, p]
         ]
-        mask = pack.add(encode(predicted, "PNG"))
-        sure = pack.add(encode(np.repeat(confidence[..., None], 3, 2), "WEBP"))
+        mask = pack.add(encode(predicted, "PNG", scale))
+        sure = pack.add(encode(np.repeat(confidence[..., None], 3, 2), "WEBP", scale))
         rows.append(
             {
                 "split": "val",
@@ -413,10 +416,12 @@ class LiveTrial:
         self.log.close()
 
 
-def write_store(store: Store, *, samples: int = 12, words: Words = Words()) -> dict[str, Any]:
+def write_store(
+    store: Store, *, samples: int = 12, words: Words = Words(), scale: int = 1
+) -> dict[str, Any]:
     """Seven trials of a grid in every status, a dataset, two evaluations. Returns what is where."""
     dataset = "streets-112x224-4f-1c2d3e4f"
-    write_dataset(store, dataset, samples, words)
+    write_dataset(store, dataset, samples, words, scale)
     model = "resnet_convlstm"
     plan = [
         (
@@ -499,7 +504,7 @@ def write_store(store: Store, *, samples: int = 12, words: Words = Words()) -> d
         else:
             one.close()
         if status == "done":
-            evals[trial] = write_eval(store, trial, dataset, samples, 1.6 - best, words)
+            evals[trial] = write_eval(store, trial, dataset, samples, 1.6 - best, words, scale)
     grid = "grid-5a5a5a5a"
     bag = Bag(store, "grid", grid, SHA)
     grid_axes = {"lr": [0.001, 0.003], "batch_size": [2, 4]}

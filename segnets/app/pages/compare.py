@@ -17,17 +17,17 @@ from segnets.app.compare import (
 from segnets.app.duel import Duel, Gaps, Matrix, Verdict
 from segnets.app.pages.pairbar import pair_bar
 from segnets.app.pages.paircurves import PairCurves
+from segnets.app.pages.pictures import Ask, Key, known, last_frame, supply, truth_of
 from segnets.app.pages.table import short_setting, written
 from segnets.app.pages.verdict import class_gaps, cost_fact, verdict_facts
 from segnets.app.parts import Bar, Notice
 from segnets.app.read import Display, Samples
-from segnets.app.records import Evaluation, count, sequence
+from segnets.app.records import Evaluation, count
 from segnets.app.rivals import NoPair, alike, choose
 from segnets.app.state import WAYS, Session, View
 from segnets.app.theme import CARD, css
 from segnets.labels import CLASS_NAMES
 
-MOST_WANTED = 8
 _TWO_TO_ONE = ":host { --wide: 2fr; }"
 _SIDES = (("a", "A"), ("b", "B"), ("gap", "A−B"))
 
@@ -41,6 +41,7 @@ class ComparePage:
         self._drawn: tuple[str, ...] = ()
         self._pair: tuple[Evaluation, Evaluation] | None = None
         self._tables = (Samples({}, None), Samples({}, None))
+        self._keys: set[Key] = set()  # samples that both have
         self._display = Display({}, None)
         self._contest: Contest | None = None
         self._side = "a"
@@ -126,6 +127,7 @@ class ComparePage:
             return
         self._contest, self._tables, self._display, rows = answer
         contested: Contest = answer[0]
+        self._keys = self._tables[0].rows.keys() & self._tables[1].rows.keys()
         self._drawn = wanted
         if not rows:
             self._tell("Nothing to compare", "These two have no sample in common.", "")
@@ -252,11 +254,9 @@ class ComparePage:
 
     def _on_duel(self, data: dict[str, Any]) -> None:
         kind = data.get("type")
-        key = self._known(data.get("sample"))
-        if kind == "want" and data.get("source") == "|".join(self._shown[:2]):
-            for wanted in list(sequence(data.get("keys")))[:MOST_WANTED]:
-                if (found := self._known(wanted)) is not None:
-                    self._send(found)
+        key = known(data.get("sample"), self._keys)
+        if kind == "want":
+            supply(self.session, self.duel, data, self._keys, self._asks)
         elif kind == "show" and key:
             self.session.change(sample="/".join(key))
         elif kind == "open" and key and self._pair and data.get("side") in ("a", "b"):
@@ -269,45 +269,22 @@ class ComparePage:
         elif kind == "mistake":
             pair = str(data.get("mistake")).split("-")
             named = [int(part) for part in pair if part.isdecimal()]
-            known = len(named) == 2 and named[0] < 19 and named[1] < 20
-            self.session.change(mistake=f"{named[0]}-{named[1]}" if known else "")
+            is_cell = len(named) == 2 and named[0] < 19 and named[1] < 20
+            self.session.change(mistake=f"{named[0]}-{named[1]}" if is_cell else "")
 
-    def _known(self, sample: object) -> tuple[str, str] | None:
-        """The key of a sample that both tables name: nothing else is ever read."""
-        split, _, name = str(sample).partition("/")
-        return (split, name) if all((split, name) in t.rows for t in self._tables) else None
-
-    def _send(self, key: tuple[str, str]) -> None:
-        base = {"key": "/".join(key), "source": "|".join(self._shown[:2])}
-        tables, display = self._tables, self._display
+    def _asks(self, key: Key, _past: bool) -> Ask:
+        tables, display, reader = self._tables, self._display, self.session.reader
 
         def ask() -> dict[str, Any]:
-            reader, shown = self.session.reader, display.rows.get(key, {})
-            places = list(
-                zip(
-                    sequence(shown.get("frame_offsets")),
-                    sequence(shown.get("frame_sizes")),
-                    strict=False,
+            sides = {
+                side: reader.picture(
+                    table.layers,
+                    table.rows[key].get("pred_offset"),
+                    table.rows[key].get("pred_size"),
                 )
-            )
-            rows = [table.rows[key] for table in tables]
-            predictions = [
-                reader.picture(table.layers, row.get("pred_offset"), row.get("pred_size"))
-                for table, row in zip(tables, rows, strict=True)
-            ]
-            return {
-                **base,
-                "type": "sample",
-                "frame": reader.picture(display.pack, *places[-1]) if places else None,
-                "truth": reader.picture(
-                    display.pack, shown.get("truth_offset"), shown.get("truth_size")
-                ),
-                "a": predictions[0],
-                "b": predictions[1],
+                for side, table in zip("ab", tables, strict=True)
             }
+            frame, _ = last_frame(reader, display, key)
+            return {"frame": frame, "truth": truth_of(reader, display, key), **sides}
 
-        self.session.later(
-            ask,
-            self.duel.answer,
-            lambda says: self.duel.answer({**base, "type": "fault", "sentence": says}),
-        )
+        return ask

@@ -16,14 +16,22 @@ from segnets.app.pages.datasetrows import (
     problem_rows,
     truth_facts,
 )
+from segnets.app.pages.pictures import (
+    Ask,
+    Key,
+    frames_of,
+    known,
+    last_frame,
+    supply,
+    truth_of,
+)
 from segnets.app.parts import Bar, Figures, Notice
 from segnets.app.read import Display
-from segnets.app.records import Dataset, sequence
+from segnets.app.records import Dataset
 from segnets.app.state import Session, View
 from segnets.app.theme import CARD, css
 from segnets.app.viewer import WORDS, Viewer
 
-MOST_WANTED = 32
 MOST_OFFERED = 300
 _PROBLEM_COLUMNS = [
     {"title": "", "kind": "tone"},
@@ -225,46 +233,29 @@ class DatasetPage:
             self.refresh()
 
     def _on_viewer(self, data: dict[str, Any]) -> None:
-        kind = data.get("type")
-        if kind == "want" and data.get("source") == self._shown[0]:
-            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
-                split, _, name = str(key).partition("/")
-                if (split, name) in self._display.rows:  # only what the table names is ever read
-                    self._send((split, name), past=bool(data.get("past")))
-        elif kind == "show":
-            split, _, name = str(data.get("sample")).partition("/")
-            if (split, name) in self._display.rows:
-                self.session.change(sample=f"{split}/{name}", dataset=self._shown[0])
+        rows = self._display.rows
+        if data.get("type") == "want":
+            supply(self.session, self.viewer, data, rows, self._asks)
+        elif data.get("type") == "show" and (key := known(data.get("sample"), rows)):
+            self.session.change(sample="/".join(key), dataset=self._shown[0])
 
-    def _send(self, key: tuple[str, str], *, past: bool) -> None:
-        base = {"key": "/".join(key), "source": self._shown[0]}
+    def _asks(self, key: Key, past: bool) -> Ask:
         display, reader = self._display, self.session.reader
-        row = display.rows[key]
-        places = list(
-            zip(sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False)
-        )
+        if past:
+            return lambda: {"type": "past", "frames": frames_of(reader, display, key)[:-1]}
 
         def ask() -> dict[str, Any]:
-            if past:
-                frames = [reader.picture(display.pack, *place) for place in places[:-1]]
-                return {**base, "type": "past", "frames": frames}
-            truth = (row.get("truth_offset"), row.get("truth_size"))
+            frame, steps = last_frame(reader, display, key)
             return {
-                **base,
-                "type": "sample",
-                "frame": reader.picture(display.pack, *places[-1]) if places else None,
-                "truth": reader.picture(display.pack, *truth),
+                "frame": frame,
+                "truth": truth_of(reader, display, key),
                 "prediction": None,
                 "confidence": None,
-                "steps": len(places),
-                **truth_facts(row),
+                "steps": steps,
+                **truth_facts(display.rows[key]),
             }
 
-        self.session.later(
-            ask,
-            self.viewer.answer,
-            lambda says: self.viewer.answer({**base, "type": "fault", "sentence": says}),
-        )
+        return ask
 
 
 def _titled(title: str, note: str) -> Bar:

@@ -14,9 +14,9 @@ from segnets.app.pages.drift import (
     run_label,
     share_rows,
 )
-from segnets.app.pages.samples import MOST_WANTED
+from segnets.app.pages.pictures import Ask, Key, known, supply
 from segnets.app.parts import Bar, Figures, NightCards, Nights, Notice
-from segnets.app.records import Run, class_values, count, number, sequence, text
+from segnets.app.records import Run, class_values, count, number, text
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.theme import CARD, css
 from segnets.app.viewer import Viewer
@@ -255,30 +255,21 @@ class PredictionsPage:
 
     def _on_viewer(self, data: dict[str, Any]) -> None:
         kind = data.get("type")
-        if kind == "want" and data.get("source") == self.viewer.source:
-            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
-                split, _, name = str(key).partition("/")
-                if (split, name) in self._frames.rows:  # only what the table names is ever read
-                    self._send((split, name))
-        elif kind == "show":
-            split, _, name = str(data.get("sample")).partition("/")
-            if (split, name) in self._frames.rows:
-                run, _, _ = self._shown
-                self.session.change(frame=f"{split}/{name}", run=run, night=self._night)
+        if kind == "want":
+            supply(self.session, self.viewer, data, self._frames.rows, self._asks)
+        elif kind == "show" and (key := known(data.get("sample"), self._frames.rows)):
+            self.session.change(frame="/".join(key), run=self._shown[0], night=self._night)
         elif kind == "layer" and data.get("layer") in LAYERS:
             self.session.change(layer=data["layer"])
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
 
-    def _send(self, key: tuple[str, str]) -> None:
-        frames, base = self._frames, {"key": "/".join(key), "source": self.viewer.source}
-        reader, row = self.session.reader, self._frames.rows[key]
+    def _asks(self, key: Key, _past: bool) -> Ask:
+        frames, reader, row = self._frames, self.session.reader, self._frames.rows[key]
 
         def ask() -> dict[str, Any]:
             pack = frames.packs.get(text(row.get("part")))
             return {
-                **base,
-                "type": "sample",
                 "frame": reader.picture(pack, row.get("frame_offset"), row.get("frame_size")),
                 "prediction": reader.picture(pack, row.get("pred_offset"), row.get("pred_size")),
                 "truth": None,
@@ -291,8 +282,4 @@ class PredictionsPage:
                 "accuracy": None,
             }
 
-        self.session.later(
-            ask,
-            self.viewer.answer,
-            lambda sentence: self.viewer.answer({**base, "type": "fault", "sentence": sentence}),
-        )
+        return ask

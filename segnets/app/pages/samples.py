@@ -4,15 +4,22 @@ from typing import Any
 
 import panel as pn
 
+from segnets.app.pages.pictures import (
+    Ask,
+    Key,
+    frames_of,
+    known,
+    last_frame,
+    supply,
+    truth_of,
+)
 from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
 from segnets.app.parts import Bar, Notice
 from segnets.app.read import Display, Samples
-from segnets.app.records import Evaluation, count, sequence
+from segnets.app.records import Evaluation, count
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.theme import css
 from segnets.app.viewer import Viewer
-
-MOST_WANTED = 32  # samples in one message of a browser; the list asks for what is in sight
 
 
 class SamplesPage:
@@ -195,60 +202,34 @@ class SamplesPage:
 
     def _on_viewer(self, data: dict[str, Any]) -> None:
         kind = data.get("type")
-        if kind == "want" and data.get("source") == self._shown[0]:
-            for key in list(sequence(data.get("keys")))[:MOST_WANTED]:
-                split, _, name = str(key).partition("/")
-                if (split, name) in self._table.rows:  # only what the table names is ever read
-                    self._send((split, name), past=bool(data.get("past")))
-        elif kind == "show":
-            split, _, name = str(data.get("sample")).partition("/")
-            if (split, name) in self._table.rows:
-                self.session.change(sample=f"{split}/{name}", evaluation=self._shown[0])
+        if kind == "want":
+            supply(self.session, self.viewer, data, self._table.rows, self._asks)
+        elif kind == "show" and (key := known(data.get("sample"), self._table.rows)):
+            self.session.change(sample="/".join(key), evaluation=self._shown[0])
         elif kind == "layer" and data.get("layer") in LAYERS:
             self.session.change(layer=data["layer"])
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
 
-    def _send(self, key: tuple[str, str], *, past: bool) -> None:
-        source, table, display = self._shown[0], self._table, self._display
-        base = {"key": "/".join(key), "source": source}
+    def _asks(self, key: Key, past: bool) -> Ask:
+        table, display, reader = self._table, self._display, self.session.reader
+        if past:
+            return lambda: {"type": "past", "frames": frames_of(reader, display, key)[:-1]}
 
         def ask() -> dict[str, Any]:
-            if past:
-                return {**base, "type": "past", "frames": self._frames(display, key)[:-1]}
-            return {**base, "type": "sample", **self._sample(table, display, key)}
+            row = table.rows[key]
+            frame, steps = last_frame(reader, display, key)
+            return {
+                "frame": frame,
+                "truth": truth_of(reader, display, key),
+                "prediction": reader.picture(
+                    table.layers, row.get("pred_offset"), row.get("pred_size")
+                ),
+                "confidence": reader.picture(
+                    table.layers, row.get("conf_offset"), row.get("conf_size")
+                ),
+                "steps": steps,
+                **sample_facts(row),
+            }
 
-        self.session.later(
-            ask,
-            self.viewer.answer,
-            lambda sentence: self.viewer.answer({**base, "type": "fault", "sentence": sentence}),
-        )
-
-    def _frames(self, display: Display, key: tuple[str, str]) -> list[bytes | None]:
-        row = display.rows.get(key, {})
-        places = zip(
-            sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False
-        )
-        reader = self.session.reader
-        return [reader.picture(display.pack, offset, size) for offset, size in places]
-
-    def _sample(self, table: Samples, display: Display, key: tuple[str, str]) -> dict[str, Any]:
-        row, shown = table.rows[key], display.rows.get(key, {})
-        reader = self.session.reader
-        offsets = sequence(shown.get("frame_offsets"))
-        sizes = sequence(shown.get("frame_sizes"))
-        frame = reader.picture(display.pack, offsets[-1], sizes[-1]) if offsets and sizes else None
-        return {
-            "frame": frame,
-            "truth": reader.picture(
-                display.pack, shown.get("truth_offset"), shown.get("truth_size")
-            ),
-            "prediction": reader.picture(
-                table.layers, row.get("pred_offset"), row.get("pred_size")
-            ),
-            "confidence": reader.picture(
-                table.layers, row.get("conf_offset"), row.get("conf_size")
-            ),
-            "steps": len(offsets),
-            **sample_facts(row),
-        }
+        return ask

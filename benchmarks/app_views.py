@@ -1,0 +1,197 @@
+"""What bench_app.py does in the browser: walk through samples, look at many trials, watch one train."""
+
+import asyncio
+import contextlib
+import os
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import store_listing
+from bokeh.client import pull_session
+from support.panel import Tab, panel_serve
+from support.results_store import LiveTrial, write_store
+
+from segnets.store.base import Store
+from segnets.store.open import open_store
+
+SAMPLES = 60
+FAR = (10, 40, 20, 50, 30, 15, 45, 25, 55)
+"""Positions of jumps: none is loaded before somebody goes there."""
+
+_UNTIL = """const began = performance.now();
+  const look = () => there() ? done(performance.now() - began)
+    : performance.now() - began > 30000 ? fail("nothing came in 30 s") : requestAnimationFrame(look);
+  requestAnimationFrame(look);"""
+
+# Acts, then looks before each frame until another sample's picture stands.
+_UNTIL_SHOWN = f"""(viewer, to) => new Promise((done, fail) => {{
+  const name = () => viewer.querySelector(".stage .name")?.textContent;
+  const veil = viewer.querySelector(".veil"), before = name();
+  const there = () => name() !== before && veil.style.display === "none";
+  if (typeof to === "string") document.dispatchEvent(new KeyboardEvent("keydown", {{key: to}}));
+  else {{
+    const map = viewer.querySelector("canvas.mini"), box = map.getBoundingClientRect();
+    const clientX = box.left + box.width * (to + 0.5) / {SAMPLES};
+    map.dispatchEvent(new MouseEvent("click", {{clientX, clientY: box.top + 1}}));
+  }}
+  {_UNTIL}
+}})"""
+
+# Ticks a row, then looks before each frame until a line of curves holds its points.
+_UNTIL_CURVE = f"""(row) => new Promise((done, fail) => {{
+  const lines = () => [...Bokeh.documents[0]._all_models.values()].filter(
+    (m) => m.type === "ColumnDataSource" && m.data.name?.length).length;
+  const before = lines(), there = () => lines() > before;
+  row.click();
+  {_UNTIL}
+}})"""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running app."""
+
+    address: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """User and system seconds of the server so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Resident memory of the server."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@contextlib.contextmanager
+def serving(log: Path, url: str, env: Mapping[str, str]) -> Iterator[Served]:
+    """The app on a store, having answered once."""
+    with panel_serve(log, **env, SEGNETS_STORE=url) as address:
+        port = int(address.rsplit(":", 1)[1].split("/")[0])
+        urllib.request.urlopen(address, timeout=60).read()  # noqa: S310  # our own server
+        yield Served(address, _listener(port))
+
+
+def _listener(port: int) -> int:
+    """The process that was started for this port."""
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
+            if b"serve" in words and str(port).encode() in words:
+                return int(folder.name)
+    raise RuntimeError(f"nobody serves port {port}")
+
+
+@contextlib.contextmanager
+def serving_samples(folder: Path, scale: int) -> Iterator[Served]:
+    """The app on a store with an evaluation of samples of this size (times 112x224)."""
+    store = open_store(str(folder), write=True)
+    made = write_store(store, samples=SAMPLES, scale=scale)
+    try:
+        with serving(folder.with_suffix(".log"), store.url, {}) as served:
+            yield served
+    finally:
+        for trial in made["live"]:
+            trial.close()
+
+
+def fill(root: Path, num: int, *, conditional: bool) -> None:
+    """A store of finished trials, by the store's own names and bytes."""
+    store_listing.fill(root, range(num), conditional=conditional)
+
+
+@contextlib.contextmanager
+def _tab(browser: Any, served: Served) -> Iterator[Tab]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield Tab(context.new_page(), served.address)
+    context.close()
+
+
+def walk_samples(browser: Any, served: Served, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of the next sample and of a jump, CPU milliseconds of the server for each step."""
+    took: dict[str, list[float]] = {"next": [], "jump": [], "cpu": []}
+    with _tab(browser, served) as opened:
+        opened.open("?p=samples")
+        opened.page.wait_for_selector(".sg-viewer .veil", state="hidden", timeout=60_000)
+        viewer = opened.page.locator(".sg-viewer")
+        for _ in range(rounds):
+            opened.page.wait_for_timeout(1500)  # somebody looks at it; the neighbours come
+            before = served.cpu_s()
+            took["next"].append(viewer.evaluate(_UNTIL_SHOWN, "ArrowRight"))
+            opened.page.wait_for_timeout(500)
+            took["cpu"].append(1000 * (served.cpu_s() - before - _idle(served)))
+        for position in FAR[:rounds]:
+            opened.page.wait_for_timeout(1500)
+            took["jump"].append(viewer.evaluate(_UNTIL_SHOWN, position))
+    return took
+
+
+def _idle(served: Served, seconds: float = 0.5) -> float:
+    """CPU seconds that the server needs for its clock in that time."""
+    before = served.cpu_s()
+    time.sleep(seconds)
+    return served.cpu_s() - before
+
+
+def look_at_trials(browser: Any, served: Served, rounds: int) -> dict[str, list[float]]:
+    """Seconds until the first rows are there, milliseconds until a ticked row's curve is."""
+    took: dict[str, list[float]] = {"first": [], "tick": []}
+    for _ in range(rounds):
+        with _tab(browser, served) as opened:
+            began = time.monotonic()
+            opened.page.goto(f"{served.address}?p=trials&sel=", wait_until="commit")
+            opened.see(".tabulator-row", timeout_s=90)
+            took["first"].append(time.monotonic() - began)
+            opened.page.wait_for_timeout(1500)
+            row = opened.page.locator(".tabulator-row").nth(3)
+            took["tick"].append(row.evaluate(_UNTIL_CURVE))
+    return took
+
+
+def watch_live(browser: Any, served: Served, store: Store, rounds: int) -> list[float]:
+    """Bytes that reach the browser from a trial's new epoch until the page shows it."""
+    trial = LiveTrial(store, "resnet_convlstm-ffffffff", "d", epochs=2 * rounds + 9, best=0.9)
+    trial.epoch()
+    received, took = [0], []
+    with _tab(browser, served) as opened:
+        opened.page.on(
+            "websocket",
+            lambda ws: ws.on("framereceived", lambda d: received.append(received[-1] + len(d))),
+        )
+        opened.open("?p=trials&sort=-miou&sel=")
+        for _ in range(rounds):
+            opened.wait_for(f"{trial.done} / {trial.epochs}", ".state")
+            opened.page.wait_for_timeout(1500)
+            before = received[-1]
+            trial.epoch()
+            opened.wait_for(f"{trial.done} / {trial.epochs}", ".state")
+            opened.page.wait_for_timeout(200)
+            took.append(float(received[-1] - before))
+    trial.close()
+    return took
+
+
+def open_and_close(served: Served, num: int) -> float:
+    """Megabytes of memory kept for each of `num` sessions, one after another."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
+
+    def visit(times: int) -> None:
+        for _ in range(times):
+            session = pull_session(url=served.address)
+            session.close()
+
+    visit(max(num // 10, 5))  # what the first ones leave is not of each
+    before = served.memory_mb()
+    visit(num)
+    deadline = time.monotonic() + 60  # sessions that nobody holds go after a while
+    lowest = served.memory_mb()
+    while time.monotonic() < deadline:
+        time.sleep(5)
+        lowest = min(lowest, served.memory_mb())
+    return (lowest - before) / num

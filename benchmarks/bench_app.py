@@ -1,0 +1,113 @@
+"""How long a user of the results app waits, measured in the system's Chromium against `panel serve`.
+
+python benchmarks/bench_app.py [--quick] [--save] [--rounds N] [--only samples,trials,sessions]
+
+Wall time in the browser, medians of one run: milliseconds from the key or click until the picture
+stands; seconds from the address until the first row is there, each time in a profile without a cache.
+The server is warm: it has answered once. CPU time is the server process's own, per sample shown.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import app_views
+from playwright.sync_api import sync_playwright
+from support.servers import rclone_server
+from timing import report
+
+from segnets.store.folder import FolderStore
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+TRIALS = 1000
+
+
+def median(values: list[float], digits: int = 1) -> float:
+    """The middle of what was measured."""
+    return round(statistics.median(values), digits)
+
+
+def samples(browser: Any, folder: Path, rounds: int) -> dict[str, Any]:
+    """The next sample, a jump, and the server's CPU, at two sizes."""
+    found: dict[str, Any] = {}
+    for name, scale in (("224x448", 2), ("1008x2016", 9)):
+        with app_views.serving_samples(folder / name, scale) as served:
+            took = app_views.walk_samples(browser, served, rounds)
+        found[name] = {
+            "next_ms": median(took["next"]),
+            "jump_ms": median(took["jump"]),
+            "server_cpu_ms_per_sample": median(took["cpu"]),
+        }
+    return found
+
+
+def trials(browser: Any, folder: Path, rounds: int, num: int) -> dict[str, Any]:
+    """First view, a ticked row and a live tick of a store of many trials, on a folder and on S3."""
+    found: dict[str, Any] = {}
+    with rclone_server(folder / "server") as server:
+        kinds: dict[str, tuple[str, Path, dict[str, str]]] = {
+            "folder": (str(folder / "store"), folder / "store", {}),
+            "s3": (
+                f"s3://{server.bucket}/many",
+                server.folder / server.bucket / "many",
+                server.env,
+            ),
+        }
+        for kind, (url, root, env) in kinds.items():
+            app_views.fill(root, num, conditional=kind == "folder")
+            with app_views.serving(folder / f"{kind}.log", url, env) as served:
+                took = app_views.look_at_trials(browser, served, rounds)
+                found[kind] = {
+                    "first_rows_s": median(took["first"], 2),
+                    "ticked_curve_ms": median(took["tick"]),
+                }
+                if kind == "folder":
+                    live = app_views.watch_live(browser, served, FolderStore(root), rounds)
+                    found["live_tick_bytes"] = int(median(live, 0))
+    return found
+
+
+def sessions(folder: Path, num: int) -> dict[str, Any]:
+    """Memory that the server keeps of tabs that were opened and closed."""
+    app_views.fill(folder / "store", 50, conditional=True)
+    with app_views.serving(folder / "log", str(folder / "store"), {}) as served:
+        grown = app_views.open_and_close(served, num)
+    return {"opened_and_closed": num, "memory_kept_mb_per_session": round(grown, 3)}
+
+
+def main() -> None:
+    """Measure the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="few rounds, 100 trials, 20 sessions")
+    parser.add_argument("--save", action="store_true", help="into benchmarks/RESULTS")
+    parser.add_argument("--rounds", type=int, help="of each measurement")
+    parser.add_argument("--only", default="samples,trials,sessions", help="parts, comma between")
+    given = parser.parse_args()
+    rounds = given.rounds or (3 if given.quick else 9)
+    found: dict[str, Any] = {}
+    with sync_playwright() as started, tempfile.TemporaryDirectory() as name:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        parts: dict[str, Callable[[Path], dict[str, Any]]] = {
+            "samples": lambda folder: samples(browser, folder, rounds),
+            "trials": lambda folder: trials(
+                browser, folder, rounds, 100 if given.quick else TRIALS
+            ),
+            "sessions": lambda folder: sessions(folder, 20 if given.quick else 200),
+        }
+        for part in given.only.split(","):
+            (Path(name) / part).mkdir()
+            found[part] = parts[part](Path(name) / part)
+            print(part, found[part], file=sys.stderr)
+        browser.close()
+    report("bench_app", {}, rounds=rounds, **found)
+
+
+if __name__ == "__main__":
+    main()
