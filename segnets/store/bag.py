@@ -28,6 +28,7 @@ from segnets.store.entry import (
     seal,
     unseal,
 )
+from segnets.store.hold import Hold
 from segnets.store.keys import (
     BAG_KINDS,
     blob_key,
@@ -126,6 +127,10 @@ class Bag:
             return None
         self._check(done.item)
         return done.item
+
+    def hold(self) -> Hold:
+        """A hint for its makers: who has what in hand."""
+        return Hold(self._store, self.kind, self.id)
 
     def put_file(self, name: str, data: bytes) -> FileRef:
         """Put a blob; it counts once an item names it."""

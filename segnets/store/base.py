@@ -99,6 +99,10 @@ class Source:
         """The file on this machine, or None where it lies in object storage."""
         return self._store.local_path(key)
 
+    def now(self) -> float:
+        """The clock by which its files are dated, in seconds since 1970."""
+        return self._store.now()
+
 
 class Sink:
     """A place for files that people look at; keys are relative paths of any form."""
@@ -118,6 +122,10 @@ class Sink:
     def list(self, prefix: str = "") -> list[Listed]:
         """All files below, sorted by key."""
         return self._store.list(prefix)
+
+    def now(self) -> float:
+        """The clock by which its files are dated, in seconds since 1970."""
+        return self._store.now()
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file whole or not at all, also over an older one."""

@@ -2,7 +2,7 @@
 
 Keys are [a-z0-9._-] with single slashes, and no key is the parent of another: object stores that keep
 files (rclone) cannot hold both. `~N` is 99999999 - N in 8 digits, so the newest lists first. There is
-no `latest`: the newest is found by listing, and no key but a beat is written twice.
+no `latest`: the newest is found by listing, and no key but a beat or a hold is written twice.
 """
 
 import os
@@ -89,6 +89,12 @@ def view_key(kind: str, subject: str, seq: int, writer: str) -> str:
 def beat_key(trial: str, writer: str) -> str:
     """Who is alive: the only key that is written again and again."""
     return f"beat/trial/{check_id('trial', trial)}.{writer}"
+
+
+def hold_key(kind: str, subject: str, writer: str) -> str:
+    """What a maker of a bag has in hand: like a beat a hint, and written again by its own process."""
+    assert kind in BAG_KINDS, kind
+    return f"beat/{kind}/{check_id(kind, subject)}.{writer}"
 
 
 def probe_key(writer: str) -> str:
