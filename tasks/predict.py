@@ -1,21 +1,29 @@
 """Tasks of the predict flow: which trial, which frames, and the masks that are not there yet."""
 
+import json
 import logging
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from segnets.config.build import build
 from segnets.config.ids import run_id, run_sha256
 from segnets.config.predict import PredictConfig
 from segnets.config.preprocess import PreprocessConfig
-from segnets.errors import ConfigError, DatasetError
-from segnets.store.bag import Bag
+from segnets.errors import ConfigError, Corrupt, DatasetError, NotFound
+from segnets.store.bag import Bag, read_done
 from segnets.store.base import Store
+from segnets.store.entry import read_file
 from segnets.store.open import open_sink, open_source, open_store
+from segnets.store.tables import from_parquet
 from tasks.display import live_bar
-from tasks.evaluate import choose_trial, done_head, model_of
+from tasks.evaluate import choose_trial, done_head, model_of, val_eval_id
 from tasks.preprocess import SYNTHETIC, streets_at
 from tasks.runs import step
+
+if TYPE_CHECKING:
+    from segnets.inference.drift import Training
+    from segnets.training.checkpoint import LoadedTrial
 
 logger = logging.getLogger("segnets.tasks")
 
@@ -25,12 +33,18 @@ class RunResult:
     """What the predict flow says about a night."""
 
     trial: str
+    why: str
+    """Why this trial: named by --trial, or what makes it the best."""
     run: str
     night: str
     frames: int
     written: int
     reused: int
     frames_failed: int
+    waiting: int
+    """Frames left for the next night: a file of theirs was still being written."""
+    drift: dict[str, Any] | None
+    """How far the new frames are from training; null where there are none."""
     out: str
 
 
@@ -59,7 +73,9 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
     """Write masks for the frames that have none yet; DatasetError if some could not be read."""
     from segnets.data.cityscapes import index_frames
     from segnets.inference.device import resolve_runtime
-    from segnets.inference.predict import Predictor, predict_frames
+    from segnets.inference.night import USUAL
+    from segnets.inference.predict import predict_frames
+    from segnets.inference.predictor import Predictor
     from segnets.training.checkpoint import load_model
 
     wait_s = 60 * config.store_wait
@@ -77,15 +93,23 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
     # Masks of another machine are as good as any: nothing is trained on from them.
     runtime = resolve_runtime(replace(loaded.config, allow_inexact=True), loaded.env)
     runtime.apply()
-    settings = {
+    settings: dict[str, Any] = {
         "frames": config.frames,
         "split": config.split,
         "min_confidence": config.min_confidence,
     }
+    columns = columns_of(config)
+    if columns != USUAL:  # so that jobs from before there was a choice keep their ids
+        settings["outputs"] = list(columns)
     sha256 = run_sha256(loaded.weights_sha256, source.url, sink.url, settings)
     bag = Bag(store, "run", run_id(sha256), sha256, env=runtime.env())
     logger.info(
-        "predicts %d frames of %s by %s into %s", len(jobs), source.url, choice.trial, sink.url
+        "predicts %d frames of %s by %s (%s) into %s",
+        len(jobs),
+        source.url,
+        choice.trial,
+        choice.why,
+        sink.url,
     )
     predictor = Predictor(
         module=loaded.module,
@@ -94,7 +118,9 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         std=loaded.std,
         height=loaded.height,
         width=loaded.width,
+        stride=loaded.stride,
         min_confidence=config.min_confidence,
+        columns=columns,
     )
     meta = {
         "trial": choice.trial,
@@ -106,18 +132,39 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         "cron": None,
     }
     with live_bar(bag.id, quiet=config.quiet, unit="frames") as on_frame:
-        night = predict_frames(predictor, jobs, source, sink, bag, meta=meta, on_frame=on_frame)
+        night = predict_frames(
+            predictor,
+            jobs,
+            source,
+            sink,
+            bag,
+            meta=meta,
+            training=training_of(store, choice.trial, loaded),
+            drift_above=config.drift_above,
+            settle_s=config.settle,
+            on_frame=on_frame,
+        )
     result = RunResult(
         trial=choice.trial,
+        why=choice.why,
         run=bag.id,
         night=night.night,
         frames=night.frames,
         written=night.written,
         reused=night.reused,
         frames_failed=night.failed,
+        waiting=night.waiting,
+        drift=night.drift,
         out=sink.url,
     )
-    logger.info("wrote masks of %d frames, %d were there", night.written, night.reused)
+    logger.info(
+        "wrote masks of %d frames, %d were there, %d wait for the next night",
+        night.written,
+        night.reused,
+        night.waiting,
+    )
+    for sentence in night.drift["why"] if night.drift else ():
+        logger.warning("this night drifts: %s", sentence)
     if night.failed:
         error = DatasetError(
             f"{night.failed} of {night.frames} frames could not be read",
@@ -127,6 +174,37 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         error.summary = asdict(result)
         raise error
     return result
+
+
+def columns_of(config: PredictConfig) -> tuple[str, ...]:
+    """The files that a frame gets, as columns of the night's table."""
+    wanted = {
+        "color": config.color,
+        "label_ids": config.label_ids,
+        "overlay": config.overlay,
+        "confidence_map": config.confidence,
+    }
+    return tuple(column for column, is_wanted in wanted.items() if is_wanted)
+
+
+def training_of(store: Store, trial: str, loaded: "LoadedTrial") -> "Training":
+    """Class shares of a trial's training labels and its confidence on val, as far as the store knows."""
+    from segnets.inference.drift import Training
+
+    share = confidence = None
+    dataset = read_done(store, "dataset", loaded.dataset)
+    scores = read_done(store, "eval", val_eval_id(trial, loaded.weights_sha256, loaded.dataset))
+    try:
+        if dataset is not None:
+            stats = json.loads(read_file(store, dataset.file("stats.json")))
+            pixels = stats["class_pixels"].get("train", [])
+            share = [one / sum(pixels) for one in pixels] if sum(pixels) else None
+        if scores is not None:
+            rows = from_parquet(read_file(store, scores.file("samples.parquet"))).to_pylist()
+            confidence = fmean(row["confidence_mean"] for row in rows) if rows else None
+    except (NotFound, Corrupt) as error:
+        logger.warning("the night is not compared with training: %s", error)
+    return Training(share=share, confidence=confidence)
 
 
 def streets_of(store: Store, model: dict[str, Any]) -> PreprocessConfig:

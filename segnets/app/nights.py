@@ -47,6 +47,9 @@ class Night:
     written: int = 0
     reused: int = 0
     failed: int = 0
+    waiting: int = 0
+    drift: tuple[str, ...] = ()
+    """Why the flow has marked this night, in its words."""
     min_confidence: float | None = None
     share: tuple[float | None, ...] = (None,) * NUM_CLASSES
     confidence: float | None = None
@@ -117,6 +120,11 @@ def read_training_share(reader: Reader, dataset: str) -> tuple[float | None, ...
     )
 
 
+def has_mask(row: Row) -> bool:
+    """Whether a frame was decided this night: not bad, not left for the next one."""
+    return row.get("status") not in {"failed", "waiting"}
+
+
 def mean_share(rows: Sequence[Row]) -> tuple[float | None, ...]:
     """The mean over frames of each class's share of the pixels."""
     shares = [class_values(row.get("share")) for row in rows]
@@ -156,7 +164,7 @@ def _night(store: Store, run: str, key: str) -> Night | None:
         rows = _rows(store, line)
     except (NotFound, Corrupt, ValueError):
         return None
-    written = [row for row in rows if row.get("status") != "failed"]
+    written = [row for row in rows if has_mask(row)]
     sure = [one for row in written if (one := number(row.get("confidence"))) is not None]
     return Night(
         id=line.item,
@@ -173,6 +181,8 @@ def _night(store: Store, run: str, key: str) -> Night | None:
         written=count(content.get("written")),
         reused=count(content.get("reused")),
         failed=count(content.get("failed")),
+        waiting=count(content.get("waiting")),
+        drift=tuple(text(one) for one in sequence(mapping(content.get("drift")).get("why"))),
         min_confidence=number(content.get("min_confidence")),
         share=mean_share(written),
         confidence=sum(sure) / len(sure) if sure else None,

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 
 from segnets.config.build import STRICT, Outside
+from segnets.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,18 @@ class PredictConfig:
     """Only this split."""
     min_confidence: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Pixels whose highest probability is below this are black, labelId 0 (0 to below 1)."""
+    color: bool = True
+    """Palette masks in the Cityscapes colours, under OUT/color."""
+    label_ids: bool = True
+    """Grey masks of labelIds, as the official evaluator reads them, under OUT/labelIds."""
+    overlay: bool = True
+    """Frames half covered by their colours, under OUT/overlay."""
+    confidence: bool = False
+    """Grey pictures of the highest probability, 255 for 1, under OUT/confidence."""
+    settle: Outside[Annotated[float, Ge(0), Le(600)]] = 2.0
+    """Seconds for which size and time of a new file must stand still (0 to 600); a file that still grows is left for the next night, and is no fault."""
+    drift_above: Outside[Annotated[float, Ge(0), Le(1)]] = 0.25
+    """Marks a night, on stderr and in the JSON, if over its new frames a larger share of pixels than this would have to change class for the class shares to be those of the training labels, if mean confidence is lower by more than this than on val, or if a larger share of pixels than this changes class from a frame to the next (0 to 1; 1 marks none)."""
     store: Outside[str | None] = None
     """Folder or s3://bucket/prefix; else $SEGNETS_STORE, else ./store."""
     cache: Outside[str | None] = None
@@ -36,3 +49,11 @@ class PredictConfig:
     """Only warnings and errors on stderr."""
     store_wait: Outside[Annotated[float, Ge(0)]] = 30.0
     """Minutes to wait for a store that does not answer, before giving up with exit code 4."""
+
+    def __post_init__(self) -> None:
+        if not (self.color or self.label_ids or self.overlay or self.confidence):
+            raise ConfigError(
+                "there is nothing to write",
+                "--no-color --no-label-ids --no-overlay",
+                "Leave one of them on, or add --confidence.",
+            )

@@ -12,7 +12,7 @@ CITY_SEQ_FRAME of its last frame.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from segnets.data.decode import Role
@@ -101,6 +101,15 @@ class FrameJob:
     name: str
     frame_keys: tuple[str, ...]
     label_key: str | None
+    files: Mapping[str, Listed] = field(default_factory=dict, compare=False)
+    """Each of these files as it was listed."""
+
+    def earlier(self, steps: int) -> "FrameJob":
+        """The name of the frame `steps` numbers earlier, as a job that has no files."""
+        frame = FrameId(self.split or "", self.city, self.seq, self.frame).before(steps)
+        return replace(
+            self, frame=frame.frame, name=frame.name, frame_keys=(), label_key=None, files={}
+        )
 
 
 @dataclass(slots=True)
@@ -203,6 +212,8 @@ def index_frames(
         ids = _window(layout, last, clip_frames, stride)
         ids = (ids[0],) * (clip_frames - len(ids)) + ids
         keys = tuple(key for one in ids if (key := layout.key_of(one)) is not None)
+        label_key = layout.labels.get(last)
+        files = {key: layout.listed[key] for key in (*keys, label_key) if key is not None}
         jobs.append(
             FrameJob(
                 split=last.split if layout.has_splits else None,
@@ -211,10 +222,29 @@ def index_frames(
                 frame=last.frame,
                 name=last.name,
                 frame_keys=keys,
-                label_key=layout.labels.get(last),
+                label_key=label_key,
+                files=files,
             )
         )
     return jobs
+
+
+def job_of(key: str) -> FrameJob | None:
+    """A job of one frame, as its key names it; None for a key that is no frame's."""
+    levels = key.split("/")
+    match = _FRAME_NAME.fullmatch(levels[-1])
+    if match is None or len(levels) not in (3, 4):
+        return None
+    city, seq, frame = match["city"], int(match["seq"]), int(match["frame"])
+    return FrameJob(
+        split=levels[1] if len(levels) == 4 else None,
+        city=city,
+        seq=seq,
+        frame=frame,
+        name=FrameId("", city, seq, frame).name,
+        frame_keys=(key,),
+        label_key=None,
+    )
 
 
 def _window(layout: _Layout, last: FrameId, clip_frames: int, stride: int) -> tuple[FrameId, ...]:

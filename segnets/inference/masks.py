@@ -1,4 +1,4 @@
-"""A class per pixel as pictures: palette mask, labelIds, overlay, grey layer.
+"""A class per pixel as pictures: palette mask, labelIds, overlay, grey layer; and how sure it is.
 
 Arrays hold trainIds (H, W) uint8, 255 where a pixel is none of the classes; that is black, labelId 0.
 The same array gives the same bytes (one Pillow version).
@@ -61,6 +61,11 @@ def to_overlay_png(rgb: NDArray[np.uint8], train_ids: Ids) -> bytes:
 def to_grey_png(ids: Ids) -> bytes:
     """A grey PNG whose pixel values are the ids."""
     return _png(Image.fromarray(ids))
+
+
+def to_confidence_png(confidence: NDArray[np.float32]) -> bytes:
+    """Probabilities (H, W) as a grey PNG of 0..255."""
+    return _png(Image.fromarray(np.round(confidence * 255).astype(np.uint8)))
 
 
 def to_confidence_webp(confidence: NDArray[np.float32]) -> bytes:

@@ -24,9 +24,10 @@ from segnets.config.grid import GridConfig
 from segnets.config.ids import grid_id, trial_id
 from segnets.data.cityscapes import index_frames
 from segnets.grid.plan import put_plan
-from segnets.inference import predict
+from segnets.inference import predict, work
 from segnets.inference.device import resolve_runtime
 from segnets.inference.night import done_frames
+from segnets.inference.predictor import Predictor
 from segnets.store.bag import DONE, Bag, BagReader
 from segnets.store.base import Store
 from segnets.store.entry import read_file
@@ -251,11 +252,11 @@ class Predictions(_BagSubject):
 
     def __init__(self, made: Made) -> None:
         super().__init__(made)
-        predict.PART_FRAMES = PART_FRAMES
+        work.PART_FRAMES = PART_FRAMES
         loaded = load_model(template(made), trial_id(tiny.config(made)))
         runtime = resolve_runtime(replace(loaded.config, allow_inexact=True), loaded.env)
         runtime.apply()
-        self.predictor = predict.Predictor(
+        self.predictor = Predictor(
             module=loaded.module,
             runtime=runtime,
             mean=loaded.mean,

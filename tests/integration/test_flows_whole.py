@@ -103,14 +103,22 @@ def test_predict_writes_each_mask_once_and_evaluate_reads_them(copied, facts):
     assert done.code == 0, done.err
     counts = {name: done.json[name] for name in ("frames", "written", "reused", "frames_failed")}
     assert counts == {"frames": 9, "written": 9, "reused": 0, "frames_failed": 0}
+    assert done.json["waiting"] == 0
+    assert done.json["why"] in done.err
+    drift = done.json["drift"]
+    assert drift["frames"] == 9
+    assert 0 <= drift["share_distance"] <= 1
+    # what val was scored with is what the night measures: the network is hardly less sure of its own streets
+    assert abs(drift["confidence_drop"]) < 0.2
     for kind in ("color", "labelIds", "overlay"):
         assert len(list((copied.root / "masks" / kind).rglob(f"*_{kind}.png"))) == 9
     label_ids = next((copied.root / "masks/labelIds/val").rglob("*.png"))
     with Image.open(label_ids) as image:
         assert image.size == (128, 64)  # of the frame, not of the network
         assert set(np.unique(image).tolist()) <= KNOWN_LABEL_IDS
-    again = copied.run("predict")
+    again = copied.run("predict", "--drift-above", "0")
     assert (again.json["written"], again.json["reused"]) == (0, 9)
+    assert again.json["drift"] is None
     assert again.json["run"] == done.json["run"]
     (streets,) = (copied.root / "data").iterdir()
     flags = ["--predictions", "masks", "--data", str(streets), "--split", "val"]
@@ -119,6 +127,18 @@ def test_predict_writes_each_mask_once_and_evaluate_reads_them(copied, facts):
     assert theirs.json["network"] is None
     ours = copied.run("evaluate").json["original"]
     assert theirs.json["original"]["iou"] == pytest.approx(ours["iou"], abs=1e-9)
+
+
+def test_a_night_that_drifts_says_so_and_still_ends_well(copied, facts):
+    trial = facts["grid"]["trials"][0]
+    flags = ["--trial", trial, "--split", "val", "--no-overlay", "--no-color", "--confidence"]
+    done = copied.run("predict", *flags, "--drift-above", "0")
+    assert done.code == 0, done.err
+    assert done.json["why"] == "named by --trial"
+    assert {path.name for path in (copied.root / "masks").iterdir()} == {"labelIds", "confidence"}
+    assert done.json["drift"]["marked"] is True
+    for sentence in done.json["drift"]["why"]:
+        assert f"this night drifts: {sentence}" in done.err
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from segnets.data.reader import open_dataset
 from segnets.inference.device import Runtime
 from segnets.inference.evaluate import evaluate_split
 from segnets.inference.foreign import score_label_ids
-from segnets.inference.predict import Predictor, predict_frames
+from segnets.inference.predict import predict_frames
+from segnets.inference.predictor import Predictor
 from segnets.labels import CLASSES
 from segnets.metrics.scores import category_iou
 from segnets.models.registry import build

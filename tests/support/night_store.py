@@ -35,7 +35,7 @@ def write_run(
     city: str = "aach",
     why: str = "best of 4 done trials",
 ) -> list[list[dict[str, Any]]]:
-    """A night for each {new, failed [(name, sentence)], status}; returns the rows of each."""
+    """A night for each {new, failed and waiting [(name, sentence)], drift [sentence], status}; returns the rows of each."""
     bag, tables, frames = Bag(store, "run", run, SHA), [], 0
     for number, night in enumerate(nights):
         pack, rows, part = Pack(), [], f"part-{number:06d}-0a1b2c3d"
@@ -70,6 +70,10 @@ def write_run(
             {"split": "val", "name": name, "city": city, "status": "failed", "error": sentence}
             for name, sentence in night.get("failed", [])
         ]
+        failed += [
+            {"split": "val", "name": name, "city": city, "status": "waiting", "error": sentence}
+            for name, sentence in night.get("waiting", [])
+        ]
         started = STARTED + number * DAY
         content = {
             "v": 1,
@@ -87,7 +91,9 @@ def write_run(
             "frames": frames + len(rows) + len(failed),
             "written": len(rows),
             "reused": frames,
-            "failed": len(failed),
+            "failed": len(night.get("failed", [])),
+            "waiting": len(night.get("waiting", [])),
+            "drift": {"marked": "drift" in night, "why": night.get("drift", [])},
             "min_confidence": 0.0,
         }
         whole = pa.Table.from_pylist([*rows, *failed]) if rows or failed else _EMPTY

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, pstdev
 from typing import Any
 
-from segnets.app.nights import Night, Row
+from segnets.app.nights import Night, Row, has_mask
 from segnets.app.pages.figures import duration
 from segnets.app.records import Run, class_values, number, text
 from segnets.labels import CLASS_COLORS, CLASS_NAMES, NUM_CLASSES
@@ -37,7 +37,9 @@ def _written(night: Night) -> Figure:
     notes = [(f"of {night.frames} frames", "")]
     if night.reused:
         notes.append((f"{night.reused} were there", ""))
-    left = night.frames - night.written - night.reused - night.failed
+    if night.waiting:
+        notes.append((f"{night.waiting} still being written, left for the next night", ""))
+    left = night.frames - night.written - night.reused - night.failed - night.waiting
     if left > 0:
         notes.append((f"stopped, {left} not reached", "bad"))
     return _figure("Masks written", f"{night.written:,}", *notes, tone="bad" if left > 0 else "")
@@ -161,7 +163,7 @@ def failed_rows(rows: Mapping[tuple[str, str], Row]) -> list[dict[str, str]]:
 
 def doubts(rows: Mapping[tuple[str, str], Row]) -> dict[tuple[str, str], str]:
     """Frames to look at first, with the reason: unsure, or a class far above the rest of its night."""
-    shown = {key: row for key, row in rows.items() if row.get("status") != "failed"}
+    shown = {key: row for key, row in rows.items() if has_mask(row)}
     sure = {key: number(row.get("confidence")) for key, row in shown.items()}
     values = [one for one in sure.values() if one is not None]
     shares = {key: class_values(row.get("share")) for key, row in shown.items()}
@@ -200,7 +202,7 @@ def frame_catalogue(rows: Mapping[tuple[str, str], Row]) -> list[dict[str, Any]]
             "accuracy": None,
         }
         for (split, name), row in rows.items()
-        if row.get("status") != "failed"
+        if has_mask(row)
     ]
 
 
@@ -224,4 +226,5 @@ def night_facts(night: Night) -> list[list[str]]:
     ]
     if night.min_confidence:
         facts.append(["black below", f"confidence {night.min_confidence:g}"])
+    facts += [["drifts", why] for why in night.drift]
     return [fact for fact in facts if fact[1]]

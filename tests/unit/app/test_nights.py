@@ -12,6 +12,7 @@ from segnets.app.pages.drift import (
     failed_rows,
     frame_catalogue,
     night_bars,
+    night_facts,
     night_figures,
     ratios,
     share_rows,
@@ -154,3 +155,23 @@ def test_an_unsure_frame_and_one_with_far_more_of_a_class_are_doubted():
 
 def test_a_share_of_another_length_counts_for_nothing():
     assert mean_share([{"share": [1.0]}, {"share": None}]) == (None,) * 19
+
+
+def test_a_frame_that_waits_is_no_failure_and_has_no_picture(tmp_path):
+    store = open_store(str(tmp_path / "store"), write=True)
+    why = "0.31 of the pixels are of other classes than in training (most road, 0.1 instead of 0.4)"
+    waiting = [("aach_000000_000009", "it is still being written: /data/frames/a.png")]
+    write_run(store, RUN, [{"new": 2, "waiting": waiting, "drift": [why]}])
+    reader = reader_of(store)
+    try:
+        (night,) = read_nights(reader, RUN)
+        rows = read_frames(reader, RUN, night.id).rows
+    finally:
+        reader.close()
+    (written, failed, *_) = night_figures([night], night, (None,) * 19)
+    assert (night.waiting, night.failed, failed["value"]) == (1, 0, "0")
+    assert ["1 still being written, left for the next night", ""] in written["notes"]
+    assert not any("not reached" in note for note, _ in written["notes"])
+    assert failed_rows(rows) == []
+    assert len(frame_catalogue(rows)) == 2
+    assert ["drifts", why] in night_facts(night)

@@ -13,7 +13,7 @@ from segnets.config.train import TrainConfig
 from segnets.data.convert import make_dataset
 from segnets.data.reader import open_dataset
 from segnets.inference.device import Runtime
-from segnets.inference.predict import Predictor
+from segnets.inference.predictor import Predictor
 from segnets.models.registry import build
 from segnets.store.open import open_source, open_store
 

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,16 @@ from PIL import Image
 
 from segnets.data.cityscapes import index_frames
 from segnets.errors import Stopped
-from segnets.inference import predict
+from segnets.inference import ledger, work
+from segnets.inference.drift import Training
 from segnets.inference.evaluate import predict_frame
+from segnets.inference.frames import Frames
+from segnets.inference.ledger import Seen
 from segnets.inference.masks import to_label_ids, to_train_ids
 from segnets.inference.night import done_frames
 from segnets.inference.predict import predict_frames
 from segnets.store.bag import Bag, read_items
+from segnets.store.base import Sink, Source
 from segnets.store.entry import read_file
 from segnets.store.open import open_sink, open_source, open_store
 from segnets.store.tables import from_parquet
@@ -43,7 +48,7 @@ class Nights:
         source = open_source(str(self.folder))
         return index_frames(source, frames=frames, split=split, clip_frames=2, stride=1)
 
-    def run(self, jobs=None, on_frame=None):
+    def run(self, jobs=None, on_frame=None, **options):
         return predict_frames(
             self.predictor,
             self.jobs() if jobs is None else jobs,
@@ -52,7 +57,15 @@ class Nights:
             Bag(self.store, "run", "pred-1", "0" * 64),
             meta=META,
             on_frame=on_frame,
+            **{"settle_s": 0.0, **options},
         )
+
+    def masks(self):
+        return {p.relative_to(self.out): p.read_bytes() for p in self.out.rglob("*.png")}
+
+    def rows(self, night, status=None):
+        rows = from_parquet(self.file(night, "frames.parquet")).to_pylist()
+        return [row for row in rows if status in (None, row["status"])]
 
     def items(self):
         return read_items(self.store, "run", "pred-1")
@@ -74,7 +87,7 @@ def nights(folder, tmp_path, predictor):
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    monkeypatch.setattr(predict, "PART_FRAMES", 2)
+    monkeypatch.setattr(work, "PART_FRAMES", 2)
 
 
 @pytest.mark.parametrize("frames", ALL)
@@ -161,7 +174,7 @@ def test_the_table_of_a_night_and_its_parts_point_at_what_was_written(nights):
     (listed,) = list_views(nights.store, "run").values()
     view = read_view(nights.store, listed.key)
     assert view | {"time": 0} == META | {
-        "v": 1,
+        "v": 2,
         "kind": "run",
         "id": "pred-1",
         "nights": 1,
@@ -171,17 +184,180 @@ def test_the_table_of_a_night_and_its_parts_point_at_what_was_written(nights):
     }
 
 
-def test_a_broken_frame_is_a_row_with_its_path_and_is_tried_again(nights):
-    broken = nights.folder / "leftImg8bit_sequence/val/bonn/bonn_000005_000018_leftImg8bit.png"
+def frame_path(nights, name, folder="leftImg8bit_sequence", split="val"):
+    return nights.folder / folder / split / name.split("_")[0] / f"{name}_leftImg8bit.png"
+
+
+def undisturbed(nights, tmp_path, jobs=None):
+    """The masks of one single night over what is there now."""
+    other = Nights(nights.folder, tmp_path / "undisturbed", nights.predictor)
+    other.run(jobs)
+    return other.masks()
+
+
+def test_a_bad_frame_is_a_row_with_its_reason_and_is_tried_again(nights):
+    broken = frame_path(nights, "bonn_000005_000019")
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-200])
+    for _ in range(2):
+        result = nights.run()
+        assert (result.frames, result.failed) == (6, 1)
+        (failed,) = nights.rows(result.night, "failed")
+        assert failed["name"] == "bonn_000005_000019"
+        assert failed["error"].startswith("the PNG ends at byte")
+        assert str(broken) in failed["error"]
+    broken.write_bytes(whole)
+    assert (nights.run().written, len(nights.masks())) == (1, 18)
+
+
+def test_a_bad_frame_in_the_past_of_others_counts_as_one_that_never_came(nights, tmp_path):
+    broken = frame_path(nights, "bonn_000005_000018")
     whole = broken.read_bytes()
     broken.write_bytes(whole[:-200])
     result = nights.run()
-    assert (result.written, result.failed) == (5, 1)
-    rows = from_parquet(nights.file(result.night, "frames.parquet")).to_pylist()
-    (failed,) = [row for row in rows if row["status"] == "failed"]
-    assert str(broken) in failed["error"]
+    assert (result.frames, result.written, result.failed) == (7, 6, 1)
+    (failed,) = nights.rows(result.night, "failed")
+    assert (failed["split"], failed["name"]) == ("val", "bonn_000005_000018")
+    masks = nights.masks()
+    broken.unlink()
+    assert undisturbed(nights, tmp_path / "without") == masks
     broken.write_bytes(whole)
     assert nights.run().written == 1
+    assert undisturbed(nights, tmp_path) == nights.masks()
+
+
+def test_what_is_no_picture_at_all_is_named_and_nothing_else_suffers(nights):
+    frame_path(nights, "aachen_000003_000019").write_text("../gtFine/somewhere.png")
+    frame_path(nights, "aachen_000004_000019").write_bytes(b"")
+    result = nights.run()
+    assert (result.written, result.failed) == (4, 2)
+    reasons = [row["error"] for row in nights.rows(result.night, "failed")]
+    assert all(reason.startswith("this is no PNG file: ") for reason in reasons)
+
+
+def test_the_same_bytes_again_are_no_news_and_other_bytes_are(nights, tmp_path):
+    nights.run()
+    before, path = nights.masks(), frame_path(nights, "aachen_000003_000019")
+    path.write_bytes(path.read_bytes())
+    assert nights.run().written == 0
+    Image.fromarray(255 - np.asarray(picture(path))).save(path)
+    result = nights.run()
+    assert (result.written, result.reused) == (1, 5)
+    changed = {place for place, data in nights.masks().items() if before[place] != data}
+    assert {place.parent.name for place in changed} == {"aachen"}
+    assert nights.masks() == undisturbed(nights, tmp_path)
+
+
+def test_an_earlier_frame_that_comes_late_changes_the_masks_behind_it(nights, tmp_path):
+    late = frame_path(nights, "bonn_000005_000018")
+    Image.fromarray(255 - np.asarray(picture(late))).save(late)
+    whole = late.read_bytes()
+    late.unlink()
+    nights.run()
+    late.write_bytes(whole)
+    assert (nights.run().written, nights.run().written) == (1, 0)
+    assert nights.masks() == undisturbed(nights, tmp_path)
+
+
+def test_a_file_that_still_grows_waits_for_the_next_night_and_is_no_fault(nights):
+    growing = frame_path(nights, "bonn_000005_000019")
+    whole, ended = growing.read_bytes(), threading.Event()
+
+    def grow():
+        with growing.open("wb") as file:
+            while not ended.wait(0.005):
+                file.write(b"\x89PNG")
+                file.flush()
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        result = nights.run(settle_s=0.2)
+    finally:
+        ended.set()
+        writer.join()
+    assert (result.written, result.waiting, result.failed) == (5, 1, 0)
+    (waiting,) = nights.rows(result.night, "waiting")
+    assert waiting["error"] == f"it is still being written: {growing}"
+    growing.write_bytes(whole)
+    result = nights.run(settle_s=0.05)
+    assert (result.written, result.waiting) == (1, 0)
+
+
+def test_a_mask_that_another_program_has_replaced_is_put_right(nights):
+    nights.run()
+    before = nights.masks()
+    place = nights.out / "labelIds/val/bonn/bonn_000005_000019_labelIds.png"
+    place.write_bytes(place.with_name("bonn_000005_000019_labelIds.png").read_bytes()[:-1] + b"x")
+    assert (nights.run().written, nights.run().written) == (1, 0)
+    assert nights.masks() == before
+
+
+def test_a_night_reads_only_what_it_has_not_seen(nights, monkeypatch):
+    monkeypatch.setattr(ledger, "RACY_S", -1.0)
+    nights.run()
+    nights.run()  # looks at the masks of the first
+    read = []
+    for place in (Source, Sink):
+        real = place.get
+        monkeypatch.setattr(
+            place, "get", lambda one, key, real=real: (read.append(key), real(one, key))[1]
+        )
+    assert nights.run().reused == 6
+    assert read == []
+
+
+def test_flicker_is_the_share_of_pixels_that_change_class_whoever_decided_the_frame_before(
+    nights, tmp_path
+):
+    for number, frame in ((18, 19), (19, 18)):  # the first night has one of two, the second both
+        here = Nights(nights.folder, tmp_path / str(number), nights.predictor)
+        jobs = [job for job in here.jobs("all") if job.city == "bonn" and job.split == "val"]
+        here.run([job for job in jobs if job.frame == frame])
+        night = here.run(jobs).night
+        (row,) = [row for row in here.rows(night) if row["frame"] == 37 - frame]
+        ids = [
+            nights.predictor.small(
+                nights.predictor.logits(
+                    Frames(open_source(str(nights.folder)), 32, 64, Seen()).read(job)
+                )
+            )[0]
+            for job in jobs
+        ]
+        expected = (ids[0] != ids[1]).mean() if frame == 18 else None
+        assert row["flicker"] == expected
+    assert expected > 0
+
+
+def test_other_files_are_written_if_asked_for(nights, module, dataset, runtime):
+    nights.predictor = replace(nights.predictor, columns=("label_ids", "confidence_map"))
+    result = nights.run(nights.jobs(split="val"))
+    assert {place.parts[0] for place in nights.masks()} == {"labelIds", "confidence"}
+    rows = nights.rows(result.night)
+    assert all(row["color"] is None and row["confidence_map"] for row in rows)
+    for index, clip in enumerate(dataset.clips["val"]):
+        frames, _ = dataset.read("val", [index])
+        _, confidence = predict_frame(
+            module, frames[0], dataset.mean, dataset.std, runtime, (48, 96)
+        )
+        shown = np.asarray(nights.mask("confidence", clip.name))
+        assert np.abs(shown / 255 - confidence).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_night_far_from_training_is_marked_with_the_reason(nights):
+    usual = [0.0] * 19
+    usual[0] = 1.0  # nothing but road
+    training = Training(share=usual, confidence=1.0)
+    calm = nights.run(training=training, drift_above=1.0)
+    assert not calm.drift["marked"]
+    assert calm.drift["confidence_drop"] == pytest.approx(1 - calm.drift["confidence"])
+    shutil.rmtree(nights.out)
+    marked = nights.run(training=training, drift_above=0.1)
+    assert marked.drift["marked"]
+    assert "of other classes than in training (most road, " in marked.drift["why"][0]
+    assert "1.00 on val" in marked.drift["why"][1]
+    assert json.loads(nights.file(marked.night, "run.json"))["drift"] == marked.drift
+    assert nights.run(training=training).drift is None  # nothing is new
 
 
 def test_a_label_of_another_size_fails_its_frame_only(nights):
@@ -189,6 +365,8 @@ def test_a_label_of_another_size_fails_its_frame_only(nights):
     Image.fromarray(np.full((24, 48), 7, np.uint8)).save(label)
     result = nights.run()
     assert (result.written, result.failed) == (5, 1)
+    (failed,) = nights.rows(result.night, "failed")
+    assert failed["error"] == f"the label is 48x24, its frame 96x48: {label}"
 
 
 def test_a_truth_without_any_class_blackens_nothing(nights):
