@@ -72,6 +72,7 @@ def choose(config: PredictConfig) -> Choice:
 def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
     """Write masks for the frames that have none yet; DatasetError if some could not be read."""
     from segnets.data.cityscapes import index_frames
+    from segnets.data.video import frames_or_videos
     from segnets.inference.device import resolve_runtime
     from segnets.inference.night import USUAL
     from segnets.inference.predict import predict_frames
@@ -81,7 +82,8 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
     wait_s = 60 * config.store_wait
     store = open_store(config.store, write=True, wait_s=wait_s)
     done_head(store, choice.trial)
-    source, sink = open_source(choice.data, wait_s=wait_s), open_sink(config.out, wait_s=wait_s)
+    source = frames_or_videos(open_source(choice.data, wait_s=wait_s))
+    sink = open_sink(config.out, wait_s=wait_s)
     loaded = load_model(store, choice.trial)
     jobs = index_frames(
         source,

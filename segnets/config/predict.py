@@ -20,7 +20,7 @@ class PredictConfig:
     dataset: str | None = None
     """Where to look for best; else the dataset of the newest done trial."""
     data: str = "synthetic"
-    """Folder of frames in the Cityscapes layout; synthetic takes the trial's own street scenes."""
+    """Folder or s3:// URL of frames in the Cityscapes layout, or of videos (mp4 and the like; wants pip install av); synthetic takes the trial's own street scenes."""
     out: str = "./masks"
     """Folder or s3:// URL for the masks."""
     frames: Literal["labelled", "all"] | None = None

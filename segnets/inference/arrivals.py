@@ -47,7 +47,7 @@ def read_settled(source: Source, key: str, listed: Listed | None) -> bytes:
     Raises NotFound, and StillWrittenError.
     """
     data = source.get(key)
-    if listed is not None and len(data) != listed.size:
+    if listed is not None and not source.holds(listed, data):
         raise StillWrittenError("it is still being written")
     return data
 

@@ -79,16 +79,18 @@ class Seen:
     def load(cls, bag: Bag, items: Mapping[str, Sequence[Item]]) -> "Seen":
         """What the newest night that has such a file knew; empty if none can be read."""
         seen = cls()
-        for item in sorted((one for one in items if one.startswith("night-")), reverse=True):
-            for line in items[item]:
-                try:
-                    rows = from_parquet(bag.get_file(line.file(SEEN_FILE))).to_pylist()
-                except (NotFound, Corrupt):
-                    continue
-                for row in rows:
-                    place = (row["side"], row["key"])
-                    seen._known[place] = (row["size"], row["modified"], row["sha256"])
-                return seen
+        nights = [
+            line for item, lines in items.items() if item.startswith("night-") for line in lines
+        ]
+        for line in sorted(nights, key=lambda line: line.time, reverse=True):
+            try:
+                rows = from_parquet(bag.get_file(line.file(SEEN_FILE))).to_pylist()
+            except (NotFound, Corrupt):
+                continue
+            for row in rows:
+                place = (row["side"], row["key"])
+                seen._known[place] = (row["size"], row["modified"], row["sha256"])
+            break
         return seen
 
 

@@ -4,12 +4,13 @@ The job is the subject of a bag of kind run, the same every night. Item by item:
 - `part-NNNNNN-8hex`: frames whose masks are written. frames.parquet has a row a frame, preview.pack the
   ids (grey PNG of trainIds, 255: none) and the frame (WebP) at network size. Its metrics name what is
   done: `frames`, and beside each the digest of its `inputs` and of its `masks` (ledger.py).
-- `night-YYYYMMDDtHHMMSSz`: run.json (model, source, counts, parts, drift), frames.parquet over all parts
+- `night-YYYYMMDDtHHMMSSz-4hex`: run.json (model, source, counts, parts, drift), frames.parquet over all parts
   of this night with the frames that failed or still wait, and seen.parquet, the files known by now.
 """
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,8 +150,9 @@ def reason_of(fault: DatasetError) -> str:
 
 
 def night_name(started: float) -> str:
-    """night-YYYYMMDDtHHMMSSz in UTC; ids hold no capital letters."""
-    return time.strftime("night-%Y%m%dt%H%M%Sz", time.gmtime(started))
+    """night-YYYYMMDDtHHMMSSz-4hex in UTC; two that one schedule starts in one second differ."""
+    second = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(started))  # ids hold no capital letters
+    return f"night-{second}-{os.urandom(2).hex()}"
 
 
 def put_night(

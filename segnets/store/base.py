@@ -95,6 +95,10 @@ class Source:
         """The bytes of a file; NotFound if it is not there."""
         return self._store.get(key)
 
+    def holds(self, listed: Listed, data: bytes) -> bool:
+        """Whether bytes that were read may be all of the file that was listed."""
+        return len(data) == listed.size
+
     def local_path(self, key: str) -> Path | None:
         """The file on this machine, or None where it lies in object storage."""
         return self._store.local_path(key)

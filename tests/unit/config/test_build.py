@@ -66,3 +66,10 @@ def test_a_source_size_is_twice_as_wide_as_high(size):
 def test_a_dataset_name_is_short_and_plain(name):
     with pytest.raises(ConfigError, match="--name"):
         build(PreprocessConfig, {"name": name})
+
+
+def test_a_night_that_would_write_nothing_is_refused():
+    off = {"color": False, "label_ids": False, "overlay": False}
+    with pytest.raises(ConfigError, match="there is nothing to write"):
+        build(PredictConfig, off)
+    assert build(PredictConfig, {**off, "confidence": True}).confidence

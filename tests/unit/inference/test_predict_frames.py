@@ -18,7 +18,7 @@ from segnets.inference.evaluate import predict_frame
 from segnets.inference.frames import Frames
 from segnets.inference.ledger import Seen
 from segnets.inference.masks import to_label_ids, to_train_ids
-from segnets.inference.night import done_frames
+from segnets.inference.night import done_frames, frame_key
 from segnets.inference.predict import predict_frames
 from segnets.store.bag import Bag, read_items
 from segnets.store.base import Sink, Source
@@ -272,7 +272,7 @@ def test_a_file_that_still_grows_waits_for_the_next_night_and_is_no_fault(nights
     writer = threading.Thread(target=grow)
     writer.start()
     try:
-        result = nights.run(settle_s=0.2)
+        result = nights.run(settle_s=0.5)
     finally:
         ended.set()
         writer.join()
@@ -305,6 +305,28 @@ def test_a_night_reads_only_what_it_has_not_seen(nights, monkeypatch):
         )
     assert nights.run().reused == 6
     assert read == []
+
+
+def test_without_what_earlier_nights_knew_the_files_are_read_again_and_nothing_is_written(nights):
+    nights.run()
+    masks = {path: path.stat().st_mtime_ns for path in nights.out.rglob("*.png")}
+    for listed in nights.store.list("log/run/pred-1/night-"):
+        nights.store.delete([listed.key])
+    result = nights.run()
+    assert (result.written, result.reused) == (0, 6)
+    assert {path: path.stat().st_mtime_ns for path in nights.out.rglob("*.png")} == masks
+
+
+def test_a_part_that_says_nothing_of_its_inputs_counts_for_nothing(nights):
+    """As those of version 1: their frames are decided once more, and found equal."""
+    nights.run()
+    for listed in nights.store.list("log/run/pred-1/"):
+        nights.store.delete([listed.key])
+    bag = Bag(nights.store, "run", "pred-1", "0" * 64)
+    bag.put_item("part-000000-00000000", [], {"frames": [frame_key(job) for job in nights.jobs()]})
+    result = nights.run()
+    assert (result.written, result.reused) == (6, 0)
+    assert {row["status"] for row in nights.rows(result.night)} == {"unchanged"}
 
 
 def test_flicker_is_the_share_of_pixels_that_change_class_whoever_decided_the_frame_before(
