@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Mapping
 
+from segnets.errors import NotFound
 from segnets.signals import StopRequest
 from segnets.store.base import Listed, Source
 
@@ -17,8 +18,8 @@ YOUNG = 10
 logger = logging.getLogger("segnets.predict")
 
 
-class StillWrittenError(Exception):
-    """A file that another program is writing, or has taken away; the text says which of both."""
+class NotSettledError(Exception):
+    """A file that another program is writing, or has taken away; says which, and its place."""
 
 
 def find_growing(
@@ -42,20 +43,23 @@ def find_growing(
 
 
 def read_settled(source: Source, key: str, listed: Listed | None) -> bytes:
-    """The bytes of a file, if they are as many as were listed.
-
-    Raises NotFound, and StillWrittenError.
-    """
-    data = source.get(key)
+    """The bytes of a file, if they may be all of what was listed; else NotSettledError."""
+    try:
+        data = source.get(key)
+    except NotFound:
+        raise NotSettledError(f"it is gone: {source.url}/{key}") from None
     if listed is not None and not source.holds(listed, data):
-        raise StillWrittenError("it is still being written")
+        raise _still_written(source, key)
     return data
 
 
 def check_settled(source: Source, listed: Listed | None) -> None:
-    """Raise StillWrittenError if the file is no longer what was listed: asked before it is called bad."""
+    """NotSettledError if the file is no longer what was listed: asked before it is called bad."""
     if listed is None:
         return
-    now = next((one for one in source.list(listed.key) if one.key == listed.key), None)
-    if now != listed:
-        raise StillWrittenError("it is gone" if now is None else "it is still being written")
+    if listed not in source.list(listed.key):
+        raise _still_written(source, listed.key)
+
+
+def _still_written(source: Source, key: str) -> NotSettledError:
+    return NotSettledError(f"it is still being written: {source.url}/{key}")

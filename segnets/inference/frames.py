@@ -60,8 +60,8 @@ class Frames:
     def read(self, job: FrameJob) -> Clip:
         """The clip of a job.
 
-        Raises DatasetError if the frame or its truth is bad, NotFound or StillWrittenError if a file
-        is not ready.
+        Raises DatasetError if the frame or its truth is bad, NotSettledError if a file of it is not
+        what was listed.
         """
         keys = list(dict.fromkeys(job.frame_keys))  # a frame that is shown again stands there twice
         rgb = self._decode(job, keys[-1])

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnets.data.cityscapes import FrameJob, job_of
-from segnets.errors import DatasetError, NotFound, Stopped
-from segnets.inference.arrivals import StillWrittenError, find_growing
+from segnets.errors import DatasetError, Stopped
+from segnets.inference.arrivals import NotSettledError, find_growing
 from segnets.inference.frames import Frames
 from segnets.inference.ledger import Ledger, Seen, digest_of_all, sha256_of
 from segnets.inference.night import (
@@ -84,10 +84,10 @@ class Work:
             number = sum(item.startswith("part-") for item in items)
             left = [name for name in todo if not self._is_done(name)]
             self.reused += len(todo) - len(left)
-            here = [name for name in taken if name in left]
+            here = [name for name in taken if not self._is_done(name)]
             self._work_part(Part(number), here, stop)
-            done = set(here)
-            todo = [name for name in left if name not in done]
+            worked = set(here)
+            todo = [name for name in left if name not in worked]
             self._say_progress()
         self._name_bad_past()
 
@@ -148,9 +148,8 @@ class Work:
         began, job, its = time.monotonic(), self.jobs[name], self.predictor
         try:
             clip = self.frames.read(job)
-        except (StillWrittenError, NotFound) as fault:
-            what = "it is gone" if isinstance(fault, NotFound) else str(fault)
-            self._wait(name, f"{what}: {self._where(job.frame_keys[-1])}")
+        except NotSettledError as fault:
+            self._wait(name, str(fault))
             return
         except DatasetError as fault:
             self._fail(name, job, fault)
@@ -200,7 +199,7 @@ class Work:
         if name != frame_key(before):
             try:
                 ids, _ = self.predictor.small(self.predictor.logits(self.frames.read(before)))
-            except (DatasetError, NotFound, StillWrittenError):
+            except (DatasetError, NotSettledError):
                 return None
         return float((ids != small_ids).mean())
 

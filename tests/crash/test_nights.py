@@ -4,6 +4,7 @@ import pytest
 
 from crash import nights
 from segnets.inference.frames import Frames
+from segnets.store.hold import Hold
 
 
 def check(found, num):
@@ -35,3 +36,10 @@ def test_thirty_disturbed_nights_end_with_the_masks_of_one_calm_night():
 @pytest.mark.s3
 def test_disturbed_nights_on_object_storage_end_with_the_masks_of_one_calm_night():
     check(nights.run(1, 1, seed=2, store="rclone", nights=8), 8)
+
+
+@pytest.mark.slow
+def test_nights_that_do_not_tell_each_other_what_they_have_in_hand_are_noticed(monkeypatch):
+    monkeypatch.setattr(Hold, "take", lambda _, todo, most: list(todo[:most]))
+    found = nights.run(1, 1, seed=1, store="folder", nights=16)
+    assert any("were worked on twice" in sentence for sentence in found["told"])
