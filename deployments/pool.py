@@ -1,17 +1,22 @@
 """Make the server ready for segnets: work pool, queues, deployments; safe to repeat.
 
-    python deployments/pool.py
+    python deployments/pool.py                       # a pool of processes
+    python deployments/pool.py --kubernetes FILE     # a pool of Jobs by this base job template
 
 For the server that Prefect's settings name (PREFECT_API_URL or prefect.toml), from the folder that
 holds prefect.yaml. `make up` runs it, and the init job of compose.yaml. A pool that somebody paused
 stays paused. Deployments are written without SEGNETS_HOME, so that each worker puts its own in.
 """
 
+import argparse
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 POOL = "segnets"
 QUEUES = ("default", "gpu")
@@ -21,33 +26,62 @@ WAIT_S = 120.0
 
 def main() -> int:
     """Pool and queues, then `prefect deploy --all`; its exit code."""
-    asyncio.run(make_pool())
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kubernetes", type=Path, metavar="FILE", help="base job template (JSON)")
+    template = parser.parse_args().kubernetes
+    asyncio.run(make_pool(None if template is None else json.loads(template.read_text())))
     environment = {name: value for name, value in os.environ.items() if name != "SEGNETS_HOME"}
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    return subprocess.run(command, env=environment, check=False).returncode
+    code = subprocess.run(command, env=environment, check=False).returncode
+    if code == 0 and template is not None:
+        asyncio.run(give_trials_a_gpu())
+    return code
 
 
-async def make_pool() -> None:
-    """The process pool and its queues, left alone where they are there."""
+async def make_pool(kubernetes: dict[str, Any] | None) -> None:
+    """The pool and its queues, left alone where they are there; a template is brought up to date."""
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.workers.process import ProcessWorker
 
     async with get_client() as client:
         await wait_for_server(client)
-        template = ProcessWorker.get_default_base_job_template()
-        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+        kind = "process" if kubernetes is None else "kubernetes"
+        template = kubernetes or ProcessWorker.get_default_base_job_template()
+        pool = WorkPoolCreate(name=POOL, type=kind, base_job_template=template)
         try:
             await client.create_work_pool(pool)
             print(f"pool {POOL} made", file=sys.stderr)
         except ObjectAlreadyExists:
             print(f"pool {POOL} is there", file=sys.stderr)
+            found = (await client.read_work_pool(POOL)).type
+            if found != kind:
+                raise SystemExit(
+                    f"error: the pool {POOL} is of another kind: {found}, not {kind}. "
+                    f"Delete it (prefect work-pool delete {POOL}) and run this again."
+                ) from None
+            if kubernetes is not None:
+                await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
         for queue in QUEUES:
             try:
                 await client.create_work_queue(queue, work_pool_name=POOL)
             except ObjectAlreadyExists:
                 continue
+
+
+async def give_trials_a_gpu() -> None:
+    """A GPU for the pods of each deployment on the queue gpu; prefect.yaml serves processes too."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    async with get_client() as client:
+        for deployment in await client.read_deployments():
+            if deployment.work_pool_name == POOL and deployment.work_queue_name == "gpu":
+                variables = {**deployment.job_variables, "gpus": 1}
+                await client.update_deployment(
+                    deployment.id, DeploymentUpdate(job_variables=variables)
+                )
 
 
 async def wait_for_server(client: object) -> None:

@@ -183,8 +183,8 @@ def test_a_server_that_is_away_is_one_sentence_and_its_workers_are_not_asked(doc
 
 
 @contextlib.contextmanager
-def http_server(answer):
-    """A server on the loopback whose GETs are answered by `answer(handler)`."""
+def http_server(answer, host="127.0.0.1"):
+    """A server whose GETs are answered by `answer(handler)`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -193,11 +193,11 @@ def http_server(answer):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/api"
+        yield f"http://{host}:{server.server_port}/api"
     finally:
         server.shutdown()
         server.server_close()
@@ -237,6 +237,20 @@ def test_whatever_else_answers_is_one_sentence(doctor, status, body, part):
         seen = doctor(PREFECT_API_URL=url)
     assert seen.wrong() == ["server"]
     assert part in seen.text("server")
+
+
+def test_a_server_for_other_machines_that_asks_for_no_password_is_told(doctor):
+    host = "127.0.0.2"  # stands for an address that others reach; every Linux has it
+
+    def answer(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(json.dumps(version("prefect")).encode())
+
+    with http_server(answer, host) as url:
+        seen = doctor(PREFECT_API_URL=url, no_proxy=host)
+    assert seen.wrong() == ["server"]
+    assert f"lets everybody in: {url}" in seen.text("server")
 
 
 @pytest.mark.slow
