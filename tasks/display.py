@@ -2,10 +2,12 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
+from urllib.parse import quote
 
 from tasks.runs import in_flow_run
 
@@ -123,12 +125,65 @@ def report_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) 
 def report_link() -> None:
     """A link artifact to the results app, where $SEGNETS_APP_URL names one; nothing outside a run."""
     url = os.environ.get("SEGNETS_APP_URL")
-    if url is None or not in_flow_run():
+    if not url or not in_flow_run():
         return
     with unimportant("results-app"):
         from prefect.artifacts import create_link_artifact
 
         create_link_artifact(link=url, key="results-app", description="Curves and masks")
+
+
+def report_summary(flow: str, result: Mapping[str, Any]) -> None:
+    """A markdown artifact of what a flow says: its figures, and a grid's trials, with links to the app."""
+    with unimportant("summary"):
+        from prefect.artifacts import create_markdown_artifact
+
+        create_markdown_artifact(
+            summary(flow, result), key=f"{flow}-summary", description=f"What {flow} came to"
+        )
+
+
+def summary(flow: str, result: Mapping[str, Any]) -> str:
+    """The text of `report_summary`; links where $SEGNETS_APP_URL names the app."""
+    figures = [
+        [name, _cell(name, value)]
+        for name, value in result.items()
+        if value is not None and not isinstance(value, list | dict)
+    ]
+    parts = [f"## {flow}", _table(("", ""), figures)]
+    if board := result.get("leaderboard"):
+        columns = ("trial", "status", "settings", "val_miou", "val_loss", "best_epoch")
+        parts.append(
+            _table(columns, [[_cell(name, row.get(name)) for name in columns] for row in board])
+        )
+    return "\n\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_PAGES = {
+    "trial": "?p=runs&t=",
+    "grid": "?p=trials&grid=",
+    "run": "?p=pred&r=",
+    "dataset": "?p=dataset&d=",
+}
+"""What an id is called -> the address of its page in the app, without the id."""
+
+
+def _cell(kind: str, value: Any) -> str:
+    """A value in markdown; the id of a subject of the app is a link."""
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{name} {one}" for name, one in value.items())
+    elif isinstance(value, float):
+        value = f"{value:.4f}"
+    text = re.sub(r"([|\\`*_<>\[\]])", r"\\\1", "-" if value is None else str(value))
+    app = os.environ.get("SEGNETS_APP_URL")
+    if app and kind in _PAGES and value is not None:
+        return f"[{text}]({app}{_PAGES[kind]}{quote(str(value))})"
+    return text
 
 
 @contextmanager

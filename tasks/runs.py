@@ -103,9 +103,15 @@ def as_flow(fn: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(fn)
     def body(*args: P.args, **kwargs: P.kwargs) -> Any:
+        from tasks.display import report_summary  # it asks this file whether there is a run
+
         try:
-            return fn(*args, **kwargs)
+            result: Any = fn(*args, **kwargs)
+            report_summary(_flow_name(fn), _as_dict(result))
+            return result
         except SegnetsError as error:
+            if error.summary:
+                report_summary(_flow_name(fn), error.summary)
             # Returned instead of raised: the message is then ours, and a grid reads its number.
             return Failed(message=f"exit {error.exit_code}: {error}", data=error)
 

@@ -171,3 +171,18 @@ def children_of(server, run):
         "state": {"type": {"any_": ["RUNNING"]}},
     }
     return ask(server, "flow_runs/filter", flow_runs=subject)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_summary_that_links_to_the_app(made, facts, prefect_server):
+    env = {**prefect_server.env, "SEGNETS_APP_URL": "http://localhost:5006/results_app"}
+    done = made.run("train_grid", *facts["flags"], **env)
+    assert done.code == 0, done.err
+    run = newest_run(prefect_server, "train-grid")
+    found = ask(
+        prefect_server, "artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}}
+    )
+    kept = {one["key"]: one for one in found}
+    assert set(kept) == {"leaderboard", "results-app", "train-grid-summary"}
+    (trial,) = facts["grid"]["trials"]
+    assert f"results_app?p=runs&t={trial})" in kept["train-grid-summary"]["data"]
