@@ -141,6 +141,11 @@ def test_what_stays_up_has_a_health_check_and_what_waits_waits_for_health(servic
             assert condition == expected, (name, other)
 
 
+def test_logs_are_kept_to_a_size(services):
+    for service in services.values():
+        assert service.raw["logging"]["options"] == {"max-size": "10m", "max-file": "4"}
+
+
 def test_workers_use_the_polite_stop_and_get_the_time_for_it(services):
     from_worker = subprocess.run(
         [sys.executable, DEPLOYMENTS / "worker.py", "--help"], capture_output=True, text=True

@@ -54,7 +54,7 @@ def environment(found, container):
     for source in container.get("envFrom", []):
         if "configMapRef" in source:
             seen |= found["ConfigMap", source["configMapRef"]["name"]]["data"]
-        else:
+        elif not source["secretRef"].get("optional"):
             content = found["Secret", source["secretRef"]["name"]]["stringData"]
             seen |= dict.fromkeys(content, "secret")
     for one in container.get("env", []):
