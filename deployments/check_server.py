@@ -101,8 +101,8 @@ def server(clocks: dict[str, float]) -> str:
     api = named_api()
     if api is None:
         return WITHOUT
-    api.ask("/health")
     try:
+        api.ask("/health")
         theirs, date = api.ask("/admin/version")
     except LookupError:
         raise Fault(
