@@ -439,6 +439,28 @@ def test_a_night_that_was_killed_is_gone_over_and_ends_with_the_same_masks(night
         assert path.read_bytes() == (nights.out / path.relative_to(undisturbed.out)).read_bytes()
 
 
+def test_the_mask_of_a_night_that_was_overtaken_and_killed_is_found_by_the_next(
+    nights, tmp_path, monkeypatch
+):
+    """It decided old bytes, wrote after a night that had seen newer ones, and recorded nothing."""
+    path, put = frame_path(nights, "aachen_000003_000019"), Sink.put
+
+    def put_late(sink, key, data):
+        monkeypatch.setattr(Sink, "put", put)
+        Image.fromarray(255 - np.asarray(picture(path))).save(path)
+        assert nights.run().written == 6
+        put(sink, key, data)
+        raise Killed
+
+    monkeypatch.setattr(Sink, "put", put_late)
+    with pytest.raises(Killed):
+        nights.run(nights.jobs(split="val"))
+    right = undisturbed(nights, tmp_path)
+    assert nights.masks() != right
+    assert nights.run().written == 1
+    assert nights.masks() == right
+
+
 def test_two_nights_at_once_share_the_work(nights):
     """What another night has recorded meanwhile is left out at the next part."""
     jobs = nights.jobs()
