@@ -279,7 +279,10 @@ class Predictions(_BagSubject):
         sink = open_sink(self.sink(place), wait_s=wait_s)
         bag = Bag(store, "run", RUN, "0" * 64)
         with acknowledging(place):
-            predict.predict_frames(self.predictor, self.jobs, self.source, sink, bag, meta={})
+            # without a second look at young files: it would come in some tries and not in others
+            predict.predict_frames(
+                self.predictor, self.jobs, self.source, sink, bag, meta={}, settle_s=0
+            )
 
     def torn(self, place: Place) -> list[str]:
         masks, torn = open_sink(self.sink(place)), []
