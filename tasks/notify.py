@@ -20,8 +20,6 @@ import signal
 import socket
 import subprocess
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -165,6 +163,9 @@ def _hand_over(command: str, line: bytes) -> None:
 
 def _post(url: str, line: bytes) -> None:
     """POST the object; in a thread, since names and slow servers know no common time limit."""
+    import urllib.error
+    import urllib.request  # with ssl and http 0.1 s, which --help need not take
+
     request = urllib.request.Request(  # noqa: S310  # http and https only, by the caller
         url, line, {"Content-Type": "application/json"}, method="POST"
     )
