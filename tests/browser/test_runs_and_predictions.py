@@ -96,6 +96,7 @@ def test_a_night_is_chosen_by_the_keyboard_and_the_link_shows_the_same_frame(app
     opened = tab(app)
     opened.open("?p=pred")
     opened.wait_for("No mask is new this night", ".sg-notice")
+    opened.page.wait_for_selector("canvas.big", state="hidden")
     opened.page.locator(".night").last.focus()
     opened.page.keyboard.press("ArrowLeft")
     opened.page.keyboard.press("Enter")
