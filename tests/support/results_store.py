@@ -113,7 +113,7 @@ def encode(pixels: np.ndarray, kind: str, scale: int = 1) -> bytes:
     """Pixels as PNG or WebP bytes, each `scale` times as wide and high."""
     out = io.BytesIO()
     Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)).save(
-        out, kind, **({"quality": 85} if kind == "WEBP" else {})
+        out, kind, **({"quality": 85, "method": 4 if scale == 1 else 0} if kind == "WEBP" else {})
     )
     return out.getvalue()
 
