@@ -1,4 +1,8 @@
-"""MODELS: name -> build function. To add a model: one file beside this one, one import, one line."""
+"""MODELS: name -> build function.
+
+To add a model: a file beside this one; here its import, a builder and an entry; its name in
+segnets/config/train.py. Then `python scripts/write_settings.py`.
+"""
 
 from collections.abc import Callable, Mapping
 
