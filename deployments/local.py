@@ -2,9 +2,10 @@
 
 up starts a server on 127.0.0.1 with its database in .prefect/, the pool and queues, the deployments of
 prefect.yaml, and workers: one for the queue default, and for the queue gpu one a GPU that torch can use
-(one for the CPU where there is none), or as many as --workers says. It writes prefect.toml with the server's address, so that in this folder
-`prefect deployment run ...` and `python flows/x.py` find it with nothing exported. Safe to repeat:
-what lives stays, what died is started again, runs that a dead worker left are set to Crashed.
+(one for the CPU where there is none), or as many as --workers says. It writes prefect.toml with the
+server's address, so that in this folder `prefect deployment run ...` and `python flows/x.py` find it with
+nothing exported. Safe to repeat: what lives stays, what died is started again, runs that a dead worker
+left are set to Crashed.
 
 down takes prefect.toml away, pauses the pool, lets running trials save (30 s), and ends workers and
 server. Processes are known by pid and start time, so nobody else's process is ever signalled.

@@ -120,8 +120,8 @@ def launch_all(
     """Launch every trial and look after it to its end, whatever happens to the others.
 
     SIGINT and SIGTERM stop all that run, let them save, and raise Stopped. `on_end` is called after
-    each end of a launch, `on_failure` once for each trial that did not become complete. Called from the main thread: a child's parent-death signal fires when the
-    thread ends that spawned it.
+    each end of a launch, `on_failure` once for each trial that did not become complete. Called from
+    the main thread: a child's parent-death signal fires when the thread ends that spawned it.
     """
     grid = _Grid(store, starter, is_complete, on_failure)
     waiting = [_Trial(config, trial_id(config)) for config in configs]

@@ -59,19 +59,22 @@ def _answer(session: Session, asker: Asker, key: Key, ask: Ask) -> None:
     )
 
 
+def _places(display: Display, key: Key) -> list[tuple[Any, Any]]:
+    """(offset, size) of each frame of a clip in the pack, as the table has them."""
+    row = display.rows.get(key, {})
+    return list(
+        zip(sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False)
+    )
+
+
 def frames_of(reader: Reader, display: Display, key: Key) -> list[bytes | None]:
     """The frames of a clip in order, None for one that is not in the pack."""
-    row = display.rows.get(key, {})
-    places = zip(sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False)
-    return [reader.picture(display.pack, *place) for place in places]
+    return [reader.picture(display.pack, *place) for place in _places(display, key)]
 
 
 def last_frame(reader: Reader, display: Display, key: Key) -> tuple[bytes | None, int]:
     """The labelled frame of a clip, and how many frames the clip has."""
-    row = display.rows.get(key, {})
-    places = list(
-        zip(sequence(row.get("frame_offsets")), sequence(row.get("frame_sizes")), strict=False)
-    )
+    places = _places(display, key)
     return (reader.picture(display.pack, *places[-1]) if places else None), len(places)
 
 
