@@ -1,6 +1,5 @@
 """What bench_app.py does in the browser: walk through samples, look at many trials, watch one train."""
 
-import asyncio
 import contextlib
 import os
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import store_listing
-from bokeh.client import pull_session
 from support.panel import Tab, panel_serve
 from support.results_store import LiveTrial, write_store
 
@@ -51,11 +49,6 @@ class Served:
         """User and system seconds of the server so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self) -> float:
-        """Resident memory of the server."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @contextlib.contextmanager
@@ -162,23 +155,3 @@ def watch_live(browser: Any, served: Served, store: Store, rounds: int) -> list[
             took.append(float(received[-1] - before))
     trial.close()
     return took
-
-
-def open_and_close(served: Served, num: int) -> float:
-    """Megabytes of memory kept for each of `num` sessions, one after another."""
-    asyncio.set_event_loop(asyncio.new_event_loop())
-
-    def visit(times: int) -> None:
-        for _ in range(times):
-            session = pull_session(url=served.address)
-            session.close()
-
-    visit(max(num // 10, 5))  # what the first ones leave is not of each
-    before = served.memory_mb()
-    visit(num)
-    deadline = time.monotonic() + 60  # sessions that nobody holds go after a while
-    lowest = served.memory_mb()
-    while time.monotonic() < deadline:
-        time.sleep(5)
-        lowest = min(lowest, served.memory_mb())
-    return (lowest - before) / num

@@ -1,6 +1,6 @@
 """How long a user of the results app waits, measured in the system's Chromium against `panel serve`.
 
-python benchmarks/bench_app.py [--quick] [--save] [--rounds N] [--only samples,trials,sessions]
+python benchmarks/bench_app.py [--quick] [--save] [--rounds N] [--only samples,trials]
 
 Wall time in the browser, medians of one run: milliseconds from the key or click until the picture
 stands; seconds from the address until the first row is there, each time in a profile without a cache.
@@ -71,21 +71,13 @@ def trials(browser: Any, folder: Path, rounds: int, num: int) -> dict[str, Any]:
     return found
 
 
-def sessions(folder: Path, num: int) -> dict[str, Any]:
-    """Memory that the server keeps of tabs that were opened and closed."""
-    app_views.fill(folder / "store", 50, conditional=True)
-    with app_views.serving(folder / "log", str(folder / "store"), {}) as served:
-        grown = app_views.open_and_close(served, num)
-    return {"opened_and_closed": num, "memory_kept_mb_per_session": round(grown, 3)}
-
-
 def main() -> None:
     """Measure the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, 100 trials, 20 sessions")
+    parser.add_argument("--quick", action="store_true", help="few rounds, 100 trials")
     parser.add_argument("--save", action="store_true", help="into benchmarks/RESULTS")
     parser.add_argument("--rounds", type=int, help="of each measurement")
-    parser.add_argument("--only", default="samples,trials,sessions", help="parts, comma between")
+    parser.add_argument("--only", default="samples,trials", help="parts, comma between")
     given = parser.parse_args()
     rounds = given.rounds or (3 if given.quick else 9)
     found: dict[str, Any] = {}
@@ -96,7 +88,6 @@ def main() -> None:
             "trials": lambda folder: trials(
                 browser, folder, rounds, 100 if given.quick else TRIALS
             ),
-            "sessions": lambda folder: sessions(folder, 20 if given.quick else 200),
         }
         for part in given.only.split(","):
             (Path(name) / part).mkdir()
