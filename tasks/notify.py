@@ -173,7 +173,8 @@ def _post(url: str, line: bytes) -> None:
 
     def send() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=LIMIT_S):  # noqa: S310  # same
+            # its own limit only ends the thread: the join below says first that there was no answer
+            with urllib.request.urlopen(request, timeout=2 * LIMIT_S):  # noqa: S310  # same
                 pass
         except (OSError, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
