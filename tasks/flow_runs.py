@@ -1,24 +1,37 @@
-"""Trials as flow runs of the deployment train/train: found by tag, created once, polled together."""
+"""Trials as flow runs of the deployment train/train: found by tag, created once, polled together.
+
+A server that is away or starts anew is waited for. A run that stays Running without a sign of its trial
+in the store is called Crashed here, so that a grid does not wait for a machine that is gone.
+"""
 
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from segnets.config.ids import trial_id
 from segnets.config.train import TrainConfig
 from segnets.errors import ServerAway
+from segnets.store.base import Store
 from segnets.store.open import resolve_url
 from tasks.launch import End
+from tasks.signs import STILL_S, Signs
+
+T = TypeVar("T")
 
 DEPLOYMENT = "train/train"
 CRASHED_S = 15.0
 """A run cancelled through its worker is Crashed for 1.5 to 5 s before it is Cancelled."""
 STOP_S = 40.0
 """How long cancelled runs are watched; their worker kills them after 30 s."""
+AWAY_S = 1800.0
+"""How long a server that does not answer is waited for."""
+PAUSE_S = 2.0
+"""Between two questions to a server that does not answer."""
+SAY_EVERY_S = 30.0
 
 logger = logging.getLogger("segnets.tasks")
 
@@ -29,6 +42,7 @@ class Run:
 
     trial: str
     id: UUID
+    signs: Signs
     state: str = ""
     crashed_at: float | None = None
 
@@ -38,9 +52,18 @@ class FlowRuns:
 
     slots = 1_000_000
     poll_s = 2.0
+    given_up = False
+    """Whether the server was away for too long; its runs are then left to themselves."""
 
-    def __init__(self, client: Any, root: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        root: str,
+        store: Store,
+        is_complete: Callable[[Store, TrainConfig], bool],
+    ) -> None:
         self._client, self._root = client, root
+        self._store, self._is_complete = store, is_complete
         self._states: dict[UUID, Any] = {}
         self._read_at = 0.0
         self._handles: dict[UUID, Run] = {}
@@ -48,43 +71,28 @@ class FlowRuns:
 
     def start(self, config: TrainConfig, launch: int) -> Run:
         """Wait for an open run of this trial as if we had started it, else create one."""
-        from prefect.deployments import run_deployment
-        from prefect.exceptions import ObjectNotFound
-
+        signs = Signs(self._store, config, self._is_complete)
         trial = trial_id(config)
         config = replace(config, store=resolve_url(config.store))
         # a search launches a trial once a rung: each of them is a run of its own
         stage = "" if config.pause_at is None else f":to-{config.pause_at}"
-        found = self._open_run(trial)
+        found = self._ask(lambda: self._open_run(trial))
         if found is not None:
             logger.info("%s has an open flow run already: %s", trial, found.name)
         else:
-            try:
-                found = cast(
-                    "Any",  # its type allows for a coroutine, which only async callers get
-                    run_deployment(
-                        DEPLOYMENT,
-                        parameters={"config": asdict(config)},
-                        timeout=0,
-                        tags=[f"trial:{trial}", f"launch:{launch}"],
-                        idempotency_key=f"{self._root}:{trial}:{launch}{stage}",
-                    ),
-                )
-            except ObjectNotFound:
-                raise ServerAway(
-                    f"the Prefect server has no deployment {DEPLOYMENT}",
-                    str(self._client.api_url),
-                    "Run make up, or set PREFECT_API_URL= to train without Prefect.",
-                ) from None
+            # the key makes it one run, however often it is asked for
+            key = f"{self._root}:{trial}:{launch}{stage}"
+            tags = [f"trial:{trial}", f"launch:{launch}"]
+            found = self._ask(lambda: self._create(config, tags, key))
             logger.info("%s is flow run %s", trial, found.name)
-            self._warn_without_worker()
-        run = Run(trial, found.id)
+            self._ask(self._warn_without_worker)
+        run = Run(trial, found.id, signs)
         self._handles[run.id] = run
         return run
 
     def poll(self, handle: Run) -> End | None:
         """How the run ended, by one question for all of them every 2 s."""
-        self._read_states()
+        self._ask(self._read_states)
         state = self._states.get(handle.id)
         if state is None:
             return None
@@ -93,7 +101,7 @@ class FlowRuns:
             logger.info("%s: %s", handle.trial, state.name)
         if not state.is_final():
             handle.crashed_at = None
-            return None
+            return self._without_word(handle) if state.is_running() else None
         if state.is_completed():
             return self._end(handle, End(0))
         if state.is_cancelled():
@@ -108,26 +116,109 @@ class FlowRuns:
             handle.crashed_at = now
         if now - handle.crashed_at < CRASHED_S:
             return None
-        names = {past.name for past in self._client.read_flow_run_states(handle.id)}
+        past = self._ask(lambda: self._client.read_flow_run_states(handle.id))
+        names = {state.name for state in past}
         if names & {"Cancelling", "Cancelled"}:
             return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
         return self._end(handle, End(137, f"its flow run crashed ({message})", died=True))
 
     def stop(self, handles: Sequence[Run]) -> None:
         """Cancel the open runs and wait until they have saved and ended."""
+        if not handles or self.given_up:
+            return
+        until = time.monotonic() + STOP_S
+        try:
+            self._cancel(handles, until)
+        except ServerAway as error:
+            logger.warning("%d trials were not cancelled and go on: %s", len(handles), error)
+
+    def _cancel(self, handles: Sequence[Run], until: float) -> None:
         from prefect.states import Cancelling
 
-        open_runs = list(handles)
-        for handle in open_runs:
-            self._client.set_flow_run_state(handle.id, Cancelling())
-        until = time.monotonic() + STOP_S
-        while time.monotonic() < until:
+        def read_anew() -> None:
             self._read_at = 0.0
             self._read_states()
-            states = [self._states.get(handle.id) for handle in open_runs]
+
+        for handle in handles:
+            self._set_state(handle, Cancelling(), until)
+        while time.monotonic() < until:
+            self._ask(read_anew, until)
+            states = [self._states.get(handle.id) for handle in handles]
             if all(state is not None and state.is_final() for state in states):
                 return
             time.sleep(1)
+
+    def _without_word(self, handle: Run) -> End | None:
+        """The end of a run that is said to be Running, if the store knows better."""
+        from prefect.states import Completed, Crashed
+
+        sign = handle.signs.look()
+        if sign == "lives":
+            return None
+        if sign == "complete":
+            said = "its trial is complete in the store"
+            state: Any = Completed(message=said)
+            end = End(0)
+        else:
+            said = f"the store has had no sign of its trial for {STILL_S:.0f} s"
+            state = Crashed(message=said)
+            end = End(137, said, died=True)
+        logger.warning("%s: its flow run still says Running, but %s", handle.trial, said)
+        self._set_state(handle, state)
+        return self._end(handle, end)
+
+    def _set_state(self, handle: Run, state: Any, until: float | None = None) -> None:
+        self._ask(lambda: self._client.set_flow_run_state(handle.id, state), until)
+
+    def _ask(self, question: Callable[[], T], until: float | None = None) -> T:
+        """The server's answer; ServerAway if there is none until then. Prefect's own tries end in a minute."""
+        import httpx
+
+        began = said = time.monotonic()
+        until = began + AWAY_S if until is None else until
+        while True:
+            try:
+                return question()
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code < 500:  # an answer
+                    raise
+                fault: Exception = error
+            except httpx.TransportError as error:
+                fault = error
+            now = time.monotonic()
+            if now >= until:
+                self.given_up = True
+                raise ServerAway(
+                    f"the Prefect server has not answered for {now - began:.0f} s",
+                    str(self._client.api_url),
+                    "Its trials go on by themselves; once it is back, run the same command again.",
+                ) from fault
+            if now - said >= SAY_EVERY_S or said == began:
+                said = now
+                logger.warning("waiting for the Prefect server %s: %s", self._client.api_url, fault)
+            time.sleep(min(PAUSE_S, until - now))
+
+    def _create(self, config: TrainConfig, tags: list[str], key: str) -> Any:
+        from prefect.deployments import run_deployment
+        from prefect.exceptions import ObjectNotFound
+
+        try:
+            return cast(
+                "Any",  # its type allows for a coroutine, which only async callers get
+                run_deployment(
+                    DEPLOYMENT,
+                    parameters={"config": asdict(config)},
+                    timeout=0,
+                    tags=tags,
+                    idempotency_key=key,
+                ),
+            )
+        except ObjectNotFound:
+            raise ServerAway(
+                f"the Prefect server has no deployment {DEPLOYMENT}",
+                str(self._client.api_url),
+                "Run make up, or set PREFECT_API_URL= to train without Prefect.",
+            ) from None
 
     def _end(self, handle: Run, end: End) -> End:
         self._handles.pop(handle.id, None)

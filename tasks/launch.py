@@ -21,11 +21,10 @@ from segnets.signals import catch_stop
 from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.retry import at_most
+from tasks.signs import LOOK_S, beats_of
 
 DEATHS = 3
 """Launches in a row that may die without a new checkpoint."""
-LOOK_S = 15.0
-"""Seconds between two looks at a trial that somebody else trains: one beat."""
 
 GAVE_UP = ("failed", "stopped")
 
@@ -216,10 +215,7 @@ class _Grid:
                 if trial.last.code == 5 and self.is_complete(self.store, trial.config):
                     self.reused.append(trial.id)
                     return ""
-                beats = tuple(
-                    (found.key, found.modified)
-                    for found in self.store.list(f"beat/trial/{trial.id}.")
-                )
+                beats = beats_of(self.store, trial.id)
         except StoreError as error:
             if time.monotonic() > max(trial.wait_until, 0.0) and trial.last.code == 4:
                 return self._fail(trial, 4, str(error))

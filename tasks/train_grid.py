@@ -273,7 +273,7 @@ def _launch(
         from tasks.flow_runs import FlowRuns
 
         with get_client(sync_client=True) as client:
-            runs = FlowRuns(client, str(flow_run.root_flow_run_id))
+            runs = FlowRuns(client, str(flow_run.root_flow_run_id), store, is_there)
             return launch_all(store, missing, runs, is_complete=is_there, on_failure=told(store))
 
 
