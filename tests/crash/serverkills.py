@@ -10,6 +10,7 @@ killed rclone leaves beside the objects is counted: files that no S3 request can
 """
 
 import contextlib
+import itertools
 import json
 import mmap
 import random
@@ -84,8 +85,10 @@ def run(part: int, parts: int, seed: int, store: str, kills: int = KILLS) -> dic
         running = server.start()
         try:
             with environment(running.env):
-                while found["points"] < left:
-                    url = f"s3://{running.bucket}/p{found['points']}"
+                for number in itertools.count():  # a trial may get to its end without a kill
+                    if found["points"] >= left:
+                        break
+                    url = f"s3://{running.bucket}/p{number}"
                     most = min(AT_A_TIME, left - found["points"])
                     one = _Trial(made, url, calm).run(server, chance, most)
                     found = {name: found[name] + one[name] for name in found}
