@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import QUICK, ROOT, SMALL, PrefectServer, World, answers, clean_env, new_world
-from support.servers import free_port
+from support.commands import QUICK, ROOT, SMALL, PrefectServer, World, clean_env, new_world
+from support.machines import Server, deploy
 
 
 @pytest.fixture
@@ -63,48 +62,12 @@ def streets(made: World, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory):
     """A Prefect server on a free port, its database in a folder of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    env = {
-        **clean_env(),
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-    }
-    del env["PREFECT_API_URL"]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-    with (home / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port)],
-            stdout=log,
-            stderr=log,
-            cwd=home,
-            env=env,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}/api"
+    server = Server(tmp_path_factory.mktemp("prefect"), clean_env())
     try:
-        until = time.monotonic() + 120
-        while not answers(f"{url}/health"):
-            assert process.poll() is None, (home / "server.log").read_text()
-            assert time.monotonic() < until, (home / "server.log").read_text()
-            time.sleep(0.2)
-        yield PrefectServer(
-            url,
-            {
-                "PREFECT_API_URL": url,
-                "PREFECT_HOME": str(home),
-                "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-            },
-        )
+        server.start()
+        yield PrefectServer(server.url, server.env)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        server.stop()
 
 
 @dataclass
@@ -141,15 +104,7 @@ class Workers:
 def workers(prefect_server, made, tmp_path_factory):
     """A pool with both queues, the five deployments, and a worker for each queue."""
     env = {**made.env, **prefect_server.env}
-    for words in (
-        ["work-pool", "create", "segnets", "--type", "process"],
-        ["work-queue", "create", "default", "-p", "segnets"],
-        ["work-queue", "create", "gpu", "-p", "segnets"],
-        ["deploy", "--all"],
-    ):
-        command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
-        made_it = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
-        assert made_it.returncode == 0 or words[1] == "create", made_it.stdout + made_it.stderr
+    deploy(env)
     env |= {
         "SEGNETS_HOME": str(ROOT),
         "SEGNETS_STORE": str(made.store),
