@@ -21,8 +21,12 @@ _REFUSED = frozenset(
 """Other ways than GLOBAL and REDUCE to name and call something; torch.save writes none of them here."""
 
 
-def check_archive(data: bytes, where: str) -> None:
-    """Corrupt unless `data` is a zip of plain records whose pickle holds tensors and plain values."""
+def check_archive(data: bytes, where: str, also: re.Pattern[str] | None = None) -> None:
+    """Corrupt unless `data` is a zip of plain records whose pickle holds tensors and plain values.
+
+    `also` are names that are allowed besides, whose objects may be built from a state.
+    """
+    refused = _REFUSED if also is None else _REFUSED - {"BUILD"}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             records = archive.infolist()
@@ -34,9 +38,11 @@ def check_archive(data: bytes, where: str) -> None:
             if len(names) != 1 or len({one.filename for one in records}) < len(records):
                 raise unusable("it is no archive of torch", where)
             for operation, argument, _ in pickletools.genops(archive.read(names[0])):
-                if operation.name in _REFUSED:
+                if operation.name in refused:
                     raise unusable(f"it asks for an object ({operation.name})", where)
-                if operation.name == "GLOBAL" and not _MADE_OF.fullmatch(str(argument)):
+                if operation.name != "GLOBAL" or _MADE_OF.fullmatch(str(argument)):
+                    continue
+                if also is None or not also.fullmatch(str(argument)):
                     raise unusable(f"it asks for {str(argument)[:80]!r}", where)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
         raise unusable(f"it is no whole archive ({type(error).__name__})", where) from None

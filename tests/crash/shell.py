@@ -23,6 +23,8 @@ from segnets.store.open import open_store
 KILLS = 20
 AT_A_TIME = 4
 """Kills of one trial before it may get to its end."""
+LIMIT_S = 600.0
+"""Longest time for a command; it takes 10 to 20 s on a quiet machine."""
 FLAGS = [*worlds.QUICK, "--epochs", "4"]
 
 
@@ -85,7 +87,7 @@ def _kill_until_done(
                 process.wait(chance.uniform(0, longest))
             except subprocess.TimeoutExpired:
                 process.kill()
-        done = ended(process)
+        done = ended(process, LIMIT_S)
         resumed += "goes on from the checkpoint" in done.err
         said += [int(epoch) for epoch in worlds.SAVED.findall(done.err)]
         store = open_store(url, write=False)
