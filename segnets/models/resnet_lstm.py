@@ -4,7 +4,7 @@ Letters: N clips, T frames (the last labelled), H W pixels, h w = H/32 W/32, K =
 The state dict has the names and shapes of the student's .pt files, with the unused `fc` and `deconv`,
 so its weights load. Two things are put right, both without a change of weights: the LSTM goes over
 time (the student's went over the batch, so its past frames had no influence and its samples leaked
-into each other; `over_batch=True` is that old way, for old weights), and any size works (pooled to
+into each other; `over_batch()` does so for old weights, without the leak), and any size works (pooled to
 7 x 14 before the LSTM and brought back after it; a no-op at the student's 224 x 448).
 """
 
@@ -30,13 +30,16 @@ class ResnetLstm(nn.Module):
         psp: bool = True,
         detach_past: bool = False,
         past_scale: float = 1.0,
-        over_batch: bool = False,
     ) -> None:
         super().__init__()
-        self.resnet_lstm = _Network(detach_past, past_scale, over_batch)
+        self.resnet_lstm = _Network(detach_past, past_scale)
         if psp:
             self.psp = _PspOnLogits()
         self.to(memory_format=torch.channels_last)
+
+    def over_batch(self) -> None:
+        """What old weights were trained to do, for each clip as if it were alone in its batch."""
+        self.resnet_lstm.over_batch = True
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits of the last frame (N, K, H, W) float32 from normalised clips (N, T, 3, H, W), any H, W."""
@@ -49,11 +52,12 @@ class ResnetLstm(nn.Module):
 class _Network(nn.Module):
     """Everything but the pyramid pooling; attribute names are the state dict's."""
 
-    def __init__(self, detach_past: bool, past_scale: float, over_batch: bool) -> None:
+    over_batch = False
+
+    def __init__(self, detach_past: bool, past_scale: float) -> None:
         super().__init__()
         self.detach_past = detach_past
         self.past_scale = past_scale
-        self.over_batch = over_batch
         self.resnet18 = random_resnet18()
         self.classifier32 = _classifier(CHANNELS[3])
         self.classifier16 = _classifier(CHANNELS[2])
@@ -91,12 +95,9 @@ class _Network(nn.Module):
         if tuple(maps.shape[-2:]) != GRID:
             maps = self.pool(maps)
         rows = maps.reshape(frames, num, -1)  # (T, N, 1862)
-        if self.over_batch:
-            states, _ = self.lstm(rows.transpose(0, 1))  # the old fault: N taken as time
-            last = states[:, -1]
-        else:
-            states, _ = self.lstm(rows)
-            last = states[-1]
+        # over a batch of one clip the old network made one step, on the last frame
+        states, _ = self.lstm(rows[-1:] if self.over_batch else rows)
+        last = states[-1]
         as_map: Tensor = last.reshape(num, K, *GRID)
         return as_map
 

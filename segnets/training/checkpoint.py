@@ -23,6 +23,7 @@ from segnets.config.train import TrainConfig
 from segnets.data.reader import ClipDataset
 from segnets.errors import Corrupt, NotFound, NotInStore
 from segnets.models.registry import build
+from segnets.models.resnet_lstm import ResnetLstm
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, Live, read_file
 from segnets.store.log import TrialLog, read_head, read_history
@@ -32,6 +33,7 @@ from segnets.training.state import (
     Snapshot,
     TrainState,
     check_tensors,
+    contiguous_like,
     keys_digest,
     restore,
     unusable,
@@ -62,9 +64,10 @@ def weights_bytes(taken: Snapshot) -> bytes:
     return bytes(save({name: tensors[name].contiguous() for name in sorted(tensors)}))
 
 
-def model_bytes(config: TrainConfig, dataset: ClipDataset, trial: str) -> bytes:
-    """model.json: what `load_model` needs beside the weights."""
+def model_bytes(config: TrainConfig, dataset: ClipDataset, trial: str, **more: bool | str) -> bytes:
+    """model.json: what `load_model` needs beside the weights; `more` is for adopted ones."""
     content = {
+        **more,
         "v": VERSION,
         "trial": trial,
         "dataset": dataset.id,
@@ -200,13 +203,10 @@ def load_model(store: Store, trial_id: str) -> LoadedTrial:
     except Exception as error:  # noqa: BLE001  # whatever a damaged or foreign file raises
         raise unusable(f"its model cannot be read ({error!r})", f"trial {trial_id}") from None
     module = build(config)
-    # not .contiguous(): a channels_last 1x1 kernel counts as contiguous and keeps its other strides
-    built = {
-        name: torch.empty_like(one, memory_format=torch.contiguous_format)
-        for name, one in module.state_dict().items()
-    }
-    check_tensors("weights", found, built, f"trial {trial_id}")
+    check_tensors("weights", found, contiguous_like(module), f"trial {trial_id}")
     module.load_state_dict(found)
+    if content.get("over_batch") is True and isinstance(module, ResnetLstm):
+        module.over_batch()
     return LoadedTrial(
         module=module.eval(),
         config=config,

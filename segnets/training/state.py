@@ -199,6 +199,15 @@ def _restore_rng(rng: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(list(rng["cuda"])[: torch.cuda.device_count()])
 
 
+def contiguous_like(module: nn.Module) -> dict[str, Tensor]:
+    """Tensors without values of the names, shapes and dtypes of a module's, as files of weights have them."""
+    # not .contiguous(): a channels_last 1x1 kernel counts as contiguous and keeps its other strides
+    return {
+        name: torch.empty_like(one, memory_format=torch.contiguous_format)
+        for name, one in module.state_dict().items()
+    }
+
+
 def check_tensors(
     part: str, found: Mapping[str, Any], built: Mapping[str, Tensor], where: str
 ) -> None:

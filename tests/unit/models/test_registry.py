@@ -127,15 +127,17 @@ def test_in_eval_mode_a_sample_does_not_depend_on_its_batch(in_eval, name, order
     assert (alone.argmax(1) == together.argmax(1))[clear].all()
 
 
-def test_over_the_batch_the_students_lstm_mixes_samples_and_ignores_the_past():
-    """The fault that resnet_lstm has put right, kept as documentation."""
+def test_old_weights_see_the_last_frame_only_and_no_other_clip():
+    """As the student's network did with a batch of one; its samples leaked in larger ones."""
     torch.manual_seed(0)
-    model = ResnetLstm(psp=False, over_batch=True).eval()
+    model = ResnetLstm(psp=False).eval()
+    model.over_batch()
     inputs = clips().requires_grad_()
     model(inputs)[1].sum().backward()
     strength = inputs.grad.abs().sum((2, 3, 4))
     assert (strength[:, :3] == 0).all()
-    assert strength[0, 3] > 0
+    assert strength[0, 3] == 0
+    assert strength[1, 3] > 0
 
 
 def test_the_two_ways_of_feeding_the_past_agree_in_eval_mode():
