@@ -1,5 +1,5 @@
 // One line of controls, described by a list: title, note, select, segments, button, slider, toggle,
-// live, keys, gap, copy. A change of a value updates its node in place, so that focus and open menus stay.
+// live, keys, gap, save, png, copy. A change of a value updates its node in place, so that focus and open menus stay.
 const makers = {
   title: (item) => {
     const node = el(item.level === 1 ? "h1" : "h2", "title");
@@ -52,6 +52,24 @@ const makers = {
     node.type = "button";
     node.onclick = () => send(item.key, true);
     return [node, (now) => { node.textContent = now.text; node.setAttribute("aria-label", now.aria || now.text); }];
+  },
+  save: (item, send) => {
+    const node = el("button", "chip save");
+    node.type = "button";
+    node.append(icon("save", 16), el("span", "", item.text));
+    node.setAttribute("aria-label", item.aria);
+    node.title = item.aria;
+    node.onclick = () => send(item.key, "save");
+    return [node, () => {}];
+  },
+  png: (item) => {
+    const [node] = makers.save(item, () => {});
+    let now = item;
+    node.onclick = async () => {
+      const view = window.Bokeh.index.find_one_by_id(now.figure);
+      if (view) save(now.name, await view.export("png").to_blob());
+    };
+    return [node, (next) => { now = next; }];
   },
   slider: (item, send) => {
     const node = el("label", "slide");
@@ -114,6 +132,7 @@ export function render({model}) {
     model.items.forEach((item, i) => updates[i](item));
   };
   model.on("items", draw);
+  model.on("msg:custom", (data) => save(data.file, new Blob([data.content], {type: "text/csv"})));
   draw();
   return root;
 }

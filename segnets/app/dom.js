@@ -27,6 +27,7 @@ const ICONS = {
   link: "M10 14a4 4 0 0 1 0-5.6l2.5-2.5a4 4 0 0 1 5.6 5.6L16.5 13M14 10a4 4 0 0 1 0 5.6l-2.5 2.5a4 4 0 0 1-5.6-5.6L7.5 11",
   grid: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z",
   down: "M7 10l5 5 5-5",
+  save: "M12 4v11M7.5 10.5 12 15l4.5-4.5M5 19.5h14",
   play: "M8 5l11 7-11 7z",
   pause: "M7 5h4v14H7zM14 5h4v14h-4z",
   pred: "M19 14.5A7.5 7.5 0 0 1 9.5 5 7.5 7.5 0 1 0 19 14.5zM17 4v4M15 6h4",
@@ -45,6 +46,15 @@ function swatch(color) {
   const node = el("span", "swatch");
   node.style.background = color;
   return node;
+}
+
+// Lets the browser save a file; names from a store keep only what every file system takes.
+function save(name, blob) {
+  const link = el("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name.replace(/[^A-Za-z0-9._-]+/g, "_").slice(-120);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 // Replaces the children only if what they show has changed, so that focus and open menus stay.

@@ -53,12 +53,26 @@ class Shell(Part):
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("shell")]
 
 
+SAVE_CSV = {"type": "save", "key": "csv", "text": "CSV", "aria": "save as CSV"}
+"""The item of a bar that asks for its table; the page answers with `hand`."""
+
+
+def save_png(figure: Any, name: str) -> dict[str, Any]:
+    """The item of a bar that saves what a Bokeh figure shows now."""
+    item = {"type": "png", "figure": figure.id, "name": name}
+    return {**item, "text": "PNG", "aria": "save the chart as PNG"}
+
+
 class Bar(Part):
     """One line of controls, as a list of items; messages {key, value}."""
 
     items = param.List(default=[])
     kind = param.String(default="")
     _esm = esm("bar")
+
+    def hand(self, name: str, content: str) -> None:
+        """Let the browser save this text as a file."""
+        self._send_msg({"file": name, "content": content})
 
 
 class Figures(Part):

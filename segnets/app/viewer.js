@@ -302,7 +302,14 @@ export function render({model}) {
       run.type = "button";
       run.append(icon(playing ? "pause" : "play", 16), el("span", "", playing ? "stop" : "play"));
       run.onclick = play;
-      return strip.style.display ? [seg, slide] : [seg, slide, run];
+      const take = el("button", "play");
+      take.type = "button";
+      take.append(icon("save", 16), el("span", "", "PNG"));
+      take.setAttribute("aria-label", "save the picture as PNG");
+      take.title = "save the picture as PNG";
+      take.disabled = !held;
+      take.onclick = () => canvas.toBlob((blob) => save(`${current}_${model.layer}.png`, blob));
+      return strip.style.display ? [seg, slide, take] : [seg, slide, run, take];
     });
   }
   function drawLayers() {

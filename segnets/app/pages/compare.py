@@ -25,6 +25,7 @@ from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count
 from segnets.app.rivals import NoPair, alike, choose
 from segnets.app.state import WAYS, Session, View
+from segnets.app.takeaway import pair_rows, to_csv
 from segnets.app.theme import CARD, css
 from segnets.labels import CLASS_NAMES
 
@@ -251,6 +252,9 @@ class ComparePage:
             self.session.change(first=chosen[0], second=chosen[1])
         elif key == "swap" and self._pair:
             self.session.change(first=self._pair[1].id, second=self._pair[0].id)
+        elif key == "csv" and self._contest and self._pair:
+            name = " ".join(one.id for one in self._pair)
+            self.bar.hand(f"{name}.csv", to_csv(pair_rows(self._contest.pair)))
 
     def _on_duel(self, data: dict[str, Any]) -> None:
         kind = data.get("type")

@@ -22,8 +22,9 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from segnets.app.pages.series import series, smoothed, valued
-from segnets.app.parts import Bar
+from segnets.app.parts import SAVE_CSV, Bar, save_png
 from segnets.app.state import AXES, METRICS, MOST_TICKED, Session
+from segnets.app.takeaway import curve_rows, to_csv
 from segnets.labels import CLASS_NAMES
 
 SHORT_EPOCHS = 20
@@ -246,6 +247,10 @@ class Curves:
         if key == "metric" and value in METRICS:
             self.session.change(metric=value)
             return
+        if key == "csv":
+            rows = curve_rows((name, epochs) for _, name, _, epochs in self._shown)
+            self.foot.hand("curves.csv", to_csv(rows))
+            return
         if key == "axis" and value in AXES:
             self._axis = str(value)
         elif key == "class" and value in CLASS_NAMES:
@@ -256,7 +261,7 @@ class Curves:
 
     def _draw_bars(self) -> None:
         metric = self.session.view.metric
-        self.bar.items = [
+        items: list[dict[str, Any]] = [
             {"type": "title", "text": "Curves", "level": 2},
             {"type": "gap"},
             {
@@ -266,7 +271,8 @@ class Curves:
                 "options": [{"value": word, "label": _LABELS[word]} for word in METRICS],
             },
         ]
-        items: list[dict[str, Any]] = [
+        self.bar.items = items
+        items = [
             {
                 "type": "slider",
                 "key": "smoothing",
@@ -276,6 +282,7 @@ class Curves:
                 "step": 0.05,
                 "value": self._weight(),
             },
+            *([SAVE_CSV, save_png(self.figure, f"curves_{metric}.png")] if self._shown else []),
             {
                 "type": "segments",
                 "key": "axis",

@@ -25,10 +25,11 @@ from segnets.app.pages.pictures import (
     supply,
     truth_of,
 )
-from segnets.app.parts import Bar, Figures, Notice
+from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice
 from segnets.app.read import Display
 from segnets.app.records import Dataset
 from segnets.app.state import Session, View
+from segnets.app.takeaway import share_rows, to_csv
 from segnets.app.theme import CARD, css
 from segnets.app.viewer import WORDS, Viewer
 
@@ -52,7 +53,7 @@ class DatasetPage:
         self.bar = Bar(kind="top", on_message=self._on_bar)
         self.notice = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
-        self.frequency, self.frequency_bar = Frequency(), Bar()
+        self.frequency, self.frequency_bar = Frequency(), Bar(on_message=self._on_bar)
         self.problems, self.problems_bar = Rows(columns=_PROBLEM_COLUMNS, stacked=True), Bar()
         self.whole_report = Notice(margin=(8, 0, 0, 0), visible=False)
         self.weights, self.checks, self.cities = Weights(), Checks(), Rows()
@@ -154,6 +155,7 @@ class DatasetPage:
             {"type": "note", "text": "share of pixels, log scale"},
             {"type": "gap"},
             {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
+            SAVE_CSV,
         ]
         self.problems.rows = problem_rows(found)
         url = self.session.reader.url
@@ -223,6 +225,9 @@ class DatasetPage:
     def _on_bar(self, data: dict[str, Any]) -> None:
         if data.get("key") == "dataset" and data.get("value") in self.session.snapshot.datasets:
             self.session.change(dataset=data["value"], sample="")
+        elif data.get("key") == "csv":
+            rows = share_rows(self._facts.shares)
+            self.frequency_bar.hand(f"{self._shown[0]}-classes.csv", to_csv(rows))
 
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "dataset":

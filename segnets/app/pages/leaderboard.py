@@ -15,9 +15,10 @@ from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
 from segnets.app.pages.matters import parallel_axes
 from segnets.app.pages.table import TrialTable
-from segnets.app.parts import Axes, Bar, Figures, Heat, Notice
+from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice
 from segnets.app.records import Trial, class_values
 from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View
+from segnets.app.takeaway import to_csv, trial_rows
 from segnets.app.theme import CARD, TRIAL_COLORS, css
 from segnets.labels import CLASS_COLORS, CLASS_NAMES
 
@@ -190,6 +191,9 @@ class Leaderboard:
             self.session.change(grid=value)
         elif key == "status" and value in STATUS_FILTERS:
             self.session.change(status=value)
+        elif key == "csv":
+            rows = trial_rows(self._filtered(self._trials()))
+            self.table_bar.hand(f"{self.session.view.grid or 'trials'}.csv", to_csv(rows))
 
     def _draw_bar(self, trials: list[Trial]) -> None:
         snapshot = self.session.snapshot
@@ -257,6 +261,7 @@ class Leaderboard:
                 "value": self.session.view.status,
                 "options": [{"value": word, "label": word} for word in STATUS_FILTERS],
             },
+            SAVE_CSV,
         ]
 
     def _ask_curves(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segnets.app.pages.samplerows import evaluation_label
+from segnets.app.parts import SAVE_CSV
 from segnets.app.records import Evaluation
 from segnets.app.rivals import comparable
 from segnets.app.theme import LIGHT
@@ -30,6 +31,7 @@ def pair_bar(
         *items,
         {"type": "gap"},
         {"type": "keys", "keys": [["←→", "sample"], [["1–4"], "view"], [["f"], "flip"]]},
+        *([SAVE_CSV] if evals else []),
         {"type": "copy"},
     ]
 

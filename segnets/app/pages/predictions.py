@@ -15,9 +15,10 @@ from segnets.app.pages.drift import (
     share_rows,
 )
 from segnets.app.pages.pictures import Ask, Key, known, supply
-from segnets.app.parts import Bar, Figures, NightCards, Nights, Notice
+from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice
 from segnets.app.records import Run, class_values, count, number, text
 from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.takeaway import night_rows, to_csv
 from segnets.app.theme import CARD, css
 from segnets.app.viewer import Viewer
 from segnets.labels import NUM_CLASSES
@@ -210,6 +211,7 @@ class PredictionsPage:
                 "type": "keys",
                 "keys": [["←→", "frame"], [["1", "2"], "layer"], [["space"], "hide mask"]],
             },
+            *([SAVE_CSV] if chosen is not None else []),
             {"type": "copy"},
         ]
         self.bar.items = items
@@ -235,6 +237,8 @@ class PredictionsPage:
             self.session.change(run=value, night="", frame="")
         elif key == "order" and value in ORDERS:
             self.session.change(order=value)
+        elif key == "csv":
+            self.bar.hand(f"{self._shown[0]}.csv", to_csv(night_rows(self._nights)))
 
     def _on_nights(self, data: dict[str, Any]) -> None:
         night = data.get("night")

@@ -13,9 +13,10 @@ from segnets.app.pages.lanes import LANES, in_window, lane, span
 from segnets.app.pages.leaderboard import short_name
 from segnets.app.pages.runfigures import run_figures
 from segnets.app.pages.story import advice, log_rows, story, train_command
-from segnets.app.parts import Bar, Figures, LogCards, Notice, Timeline
+from segnets.app.parts import SAVE_CSV, Bar, Figures, LogCards, Notice, Timeline
 from segnets.app.records import Trial
 from segnets.app.state import STATUS_FILTERS, WINDOWS, Session, View
+from segnets.app.takeaway import to_csv, trial_rows
 from segnets.app.theme import CARD, css
 from segnets.app.timeline import Life, read_life, status_now
 
@@ -273,7 +274,7 @@ class RunsPage:
                 "options": [{"value": word, "label": word} for word in STATUS_FILTERS],
             }
         )
-        self.lanes_bar.items = items
+        self.lanes_bar.items = [*items, SAVE_CSV]
 
     def _on_bar(self, data: dict[str, Any]) -> None:
         key, value = data.get("key"), str(data.get("value", ""))
@@ -285,6 +286,8 @@ class RunsPage:
             self.session.change(status=value, lane=0)
         elif key == "first" and value.isdecimal():
             self.session.change(lane=int(value[:6]))
+        elif key == "csv":
+            self.lanes_bar.hand("runs.csv", to_csv(trial_rows(self._trials()[0])))
 
     def _on_timeline(self, data: dict[str, Any]) -> None:
         trial = data.get("trial")

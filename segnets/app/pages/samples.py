@@ -14,10 +14,11 @@ from segnets.app.pages.pictures import (
     truth_of,
 )
 from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
-from segnets.app.parts import Bar, Notice
+from segnets.app.parts import SAVE_CSV, Bar, Notice
 from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count
 from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.takeaway import sample_rows, to_csv
 from segnets.app.theme import css
 from segnets.app.viewer import Viewer
 
@@ -177,6 +178,7 @@ class SamplesPage:
                 "type": "keys",
                 "keys": [["←→", "sample"], [["1–5"], "layer"], [["space"], "hide mask"]],
             },
+            *([SAVE_CSV] if chosen is not None else []),
             {"type": "copy"},
         ]
         self.bar.items = items
@@ -187,6 +189,8 @@ class SamplesPage:
             self.session.change(evaluation=value)
         elif key == "order" and value in ORDERS:
             self.session.change(order=value)
+        elif key == "csv":
+            self.bar.hand(f"{self._shown[0]}.csv", to_csv(sample_rows(self._table)))
 
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "samples":
