@@ -91,11 +91,32 @@ class Heat(Part):
 
 
 class Axes(Part):
-    """Parallel axes {title, ticks} and lines {name, color, shares}."""
+    """Parallel axes {key, title, ticks}, lines {name, color, shares}, and chosen stretches of axes.
+
+    `brush` holds [key, low, high], percent of the height; message {brush} when somebody chooses.
+    """
 
     axes = param.List(default=[])
     lines = param.List(default=[])
+    brush = param.List(default=[])
     _esm = esm("axes")
+    _shown: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+
+    def show(self, axes: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+        """Show these; where only a few lines have moved, nothing but they is sent."""
+        before, self._shown = self._shown, (axes, lines)
+        names = [[line["name"] for line in one] for one in (lines, before[1])]
+        if axes == before[0] and names[0] == names[1]:
+            moved = [
+                [place, line]
+                for place, (line, old) in enumerate(zip(lines, before[1], strict=True))
+                if line != old
+            ]
+            if len(moved) * 4 < len(lines):
+                if moved:
+                    self._send_msg({"moved": moved})
+                return
+        self.param.update(axes=axes, lines=lines)
 
 
 class Timeline(Part):

@@ -1,6 +1,6 @@
 """What one browser tab looks at, and its address: every view is a link that can be copied.
 
-    ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou
+    ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou&in=lr.20-100,_miou.50-100
     ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
     ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
@@ -13,7 +13,7 @@ words in the lists below, numbers in their range. What does not fit is dropped, 
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,8 +37,10 @@ ORDERS = ("worst", "best", "name")
 WAYS = ("swipe", "side", "blink", "difference")
 WINDOWS = ("24h", "2h", "7d", "all")
 MOST_TICKED = 8
+MOST_RANGES = 8
 _SORT = re.compile(r"-?[a-z0-9_]{1,24}")
 _MISTAKE = re.compile(r"(1[0-8]|[0-9])-(1[0-9]|[0-9])")
+_RANGE = re.compile(r"([a-z0-9_.]{1,40})\.([0-9]{1,3})-([0-9]{1,3})")
 _ID = re.compile(r"[a-z0-9_-]{1,120}")
 
 logger = logging.getLogger("segnets.app")
@@ -55,6 +57,8 @@ class View:
     ticked: tuple[str, ...] | None = None
     """Trials in order of ticking; None: nobody chose yet, the page ticks the best."""
     metric: str = "miou"
+    brush: tuple[tuple[str, int, int], ...] = ()
+    """Stretches of the axes of What matters: (setting, low, high), percent of the height."""
     evaluation: str = ""
     sample: str = ""
     layer: str = "prediction"
@@ -84,6 +88,8 @@ class View:
             pairs += [("status", self.status)] if self.status != "any" else []
             pairs += [("sort", self.sort)] if self.sort != "-miou" else []
             pairs += [("y", self.metric)] if self.metric != "miou" else []
+            ranges = ",".join(f"{key}.{low}-{high}" for key, low, high in self.brush)
+            pairs += [("in", ranges)] if ranges else []
             pairs += [("sel", ",".join(self.ticked))] if self.ticked is not None else []
         elif self.page == "compare":
             pairs += [("a", self.first)] if self.first else []
@@ -142,6 +148,7 @@ def parse_address(query: str) -> View:
         sort=found["sort"] if _SORT.fullmatch(found.get("sort", "")) else "-miou",
         ticked=ticked,
         metric=one_of("y", METRICS),
+        brush=parse_brush(found.get("in", "").split(",")),
         evaluation=an_id("m"),
         sample=found.get("s", "")[:300],
         layer=layer if layer in LAYERS else "prediction",
@@ -159,6 +166,16 @@ def parse_address(query: str) -> View:
         night=an_id("n"),
         frame=found.get("f", "")[:300],
     )
+
+
+def parse_brush(texts: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """The ranges that SETTING.LOW-HIGH name, the first one of each setting; others are dropped."""
+    found: dict[str, tuple[str, int, int]] = {}
+    for one in texts[:MOST_RANGES]:
+        parts = _RANGE.fullmatch(one)
+        if parts and int(parts[2]) < int(parts[3]) <= 100:
+            found.setdefault(parts[1], (parts[1], int(parts[2]), int(parts[3])))
+    return tuple(found.values())
 
 
 def _position(text: str) -> int:

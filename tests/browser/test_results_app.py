@@ -79,6 +79,35 @@ def test_ticking_rows_is_in_the_address_and_a_copied_link_shows_the_same(app, ma
     assert sum(rows[0]) == 1
 
 
+def test_a_stretch_of_an_axis_chooses_rows_by_pointer_by_keys_and_by_link(app, tab):
+    opened = tab(app)
+    opened.open("?p=trials")
+    rows = opened.page.locator(".tabulator-row")
+    opened.see(".sg-axes svg")
+    assert rows.count() == 7
+    axis = opened.page.locator(".sg-axes .axis").last.bounding_box()  # val mIoU
+    opened.page.mouse.move(axis["x"], axis["y"] + 1)
+    opened.page.mouse.down()
+    opened.page.mouse.move(axis["x"], axis["y"] + axis["height"] * 0.3, steps=4)
+    opened.page.mouse.up()
+    opened.page.wait_for_function("location.search.includes('in=_miou.')")
+    opened.wait_for("4 of 7", ".note")
+    assert rows.count() == 4
+    again = tab(opened.page.url)
+    again.open()
+    again.wait_for("4 of 7", ".note")
+    again.see(".sg-axes .brush")
+    opened.page.get_by_role("button", name="free the chosen ranges").click()
+    opened.wait_for("7 · click", ".note")
+    opened.page.get_by_role("slider", name="val mIoU").focus()
+    for _ in range(14):
+        opened.page.keyboard.press("ArrowUp")
+    opened.wait_for("4 of 7", ".note")
+    opened.page.keyboard.press("Escape")
+    opened.wait_for("7 · click", ".note")
+    assert opened.complaints() == {}
+
+
 def test_back_and_forward_go_through_the_pages(app, tab):
     opened = tab(app)
     opened.open("?p=trials")

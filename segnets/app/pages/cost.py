@@ -1,7 +1,7 @@
 """Score and cost: the best score of every trial over the time it took.
 
-A chart that changes rarely, so hvPlot draws it; its import (the heaviest of the app) and the drawing
-happen in the reader's pool, never in a session's callback.
+hvPlot draws the chart; its import (the heaviest of the app) and the drawing happen in the reader's pool,
+never in a session's callback. While the trials are the same ones, dots that moved are moved in place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ from segnets.app.state import Session
 
 _GREY = "#8b97aa"  # readable on light and on dark
 _IDLE = "#9fb0cb"
+PADDING = 0.12
+"""Room around the dots, of the axis' length."""
 
 
 class Cost:
@@ -24,47 +26,79 @@ class Cost:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._drawn: tuple[Any, ...] = ()
+        self._frame: pd.DataFrame | None = None  # what was asked for last
+        self._figure: Any = None  # the Bokeh figure on show, and of which frame
         self.bar = Bar(
             items=[
                 {"type": "title", "text": "Score and cost", "level": 2},
                 {"type": "note", "text": "best val mIoU over minutes of training, one dot a trial"},
             ]
         )
-        self.chart = pn.pane.HoloViews(None, sizing_mode="stretch_width", margin=(6, 0, 0, 0))
+        self.chart = pn.pane.Bokeh(None, sizing_mode="stretch_width", margin=(6, 0, 0, 0))
         self.views = (self.bar, self.chart)
 
     def show(self, trials: Sequence[Trial], colors: Mapping[str, str]) -> None:
         """Draw these trials if they say something new."""
-        frame = cost_frame(trials, colors)
-        says = tuple(frame.itertuples(index=False, name=None))
-        if says != self._drawn:
-            self._drawn = says
-            self.session.later(
-                partial(draw, frame), partial(self._put, says), partial(self._failed, says)
-            )
+        frame, before = cost_frame(trials, colors), self._frame
+        if before is not None and frame.equals(before):
+            return
+        self._frame = frame
+        if before is not None and self._figure is not None and same_trials(frame, before):
+            move(self._figure, before, frame)
+            return
+        self._figure = None
+        self.session.later(
+            partial(draw, frame), partial(self._put, frame), partial(self._failed, frame)
+        )
 
-    def _put(self, says: tuple[Any, ...], chart: Any) -> None:
-        if says == self._drawn:  # no newer one was asked for since
-            self.chart.object = chart
+    def _put(self, frame: pd.DataFrame, figure: Any) -> None:
+        now = self._frame
+        if now is None or not same_trials(frame, now):
+            return  # one of other trials was asked for since
+        move(figure, frame, now)
+        self._figure = self.chart.object = figure
 
-    def _failed(self, says: tuple[Any, ...], _sentence: str) -> None:
-        if says == self._drawn:
-            self._drawn = ()  # the next news draw again
+    def _failed(self, frame: pd.DataFrame, _sentence: str) -> None:
+        if self._frame is frame:
+            self._frame = None  # the next news draw again
 
 
 def cost_frame(trials: Sequence[Trial], colors: Mapping[str, str]) -> pd.DataFrame:
-    """Columns minutes, miou, trial, color: a row a trial that has a score, by time."""
+    """Columns minutes, miou, trial, color: a row a trial that has a score."""
     rows = [
         (trial.seconds / 60, trial.miou, trial.id, colors.get(trial.id, _IDLE))
         for trial in trials
         if trial.miou is not None and trial.seconds
     ]
-    return pd.DataFrame(sorted(rows), columns=["minutes", "miou", "trial", "color"])
+    return pd.DataFrame(rows, columns=["minutes", "miou", "trial", "color"])
+
+
+def same_trials(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two frames are of the same trials in the same order."""
+    return list(one["trial"]) == list(other["trial"])
+
+
+def move(figure: Any, before: pd.DataFrame, now: pd.DataFrame) -> None:
+    """Move and colour the dots that differ; an axis grows where one would be outside."""
+    patches = {
+        name: [
+            (i, v) for i, (u, v) in enumerate(zip(before[name], now[name], strict=True)) if u != v
+        ]
+        for name in ("minutes", "miou", "color")
+    }
+    patches = {name: moved for name, moved in patches.items() if moved}
+    if patches:
+        figure.renderers[0].data_source.patch(patches)
+    for span, name in ((figure.x_range, "minutes"), (figure.y_range, "miou")):
+        low, high = now[name].min(), now[name].max()
+        if not (span.start <= low and high <= span.end):
+            air = PADDING * ((high - low) or 1.0)
+            ends = (min(span.start, low - air), max(span.end, high + air))
+            span.update(start=ends[0], end=ends[1], reset_start=ends[0], reset_end=ends[1])
 
 
 def draw(frame: pd.DataFrame) -> Any:
-    """The chart of `cost_frame`, a HoloViews object; transparent, so it follows light and dark."""
+    """The chart of `cost_frame`, a Bokeh figure; transparent, so it follows light and dark."""
     import holoviews as hv
     from hvplot import hvPlot
 
@@ -82,7 +116,7 @@ def draw(frame: pd.DataFrame) -> Any:
         responsive=True,
         legend=False,
     )
-    return points.opts(hooks=[_quiet], toolbar=None, padding=0.12)
+    return hv.render(points.opts(hooks=[_quiet], toolbar=None, padding=PADDING))
 
 
 def _quiet(plot: Any, _element: Any) -> None:

@@ -13,15 +13,16 @@ import panel as pn
 from segnets.app.pages.cost import Cost
 from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
-from segnets.app.pages.matters import parallel_axes
+from segnets.app.pages.matters import parallel_axes, within
 from segnets.app.pages.table import TrialTable
 from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice
-from segnets.app.records import Trial, class_values
-from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View
+from segnets.app.records import Trial, class_values, sequence
+from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View, parse_brush
 from segnets.app.takeaway import to_csv, trial_rows
 from segnets.app.theme import CARD, TRIAL_COLORS, css
 from segnets.labels import CLASS_COLORS, CLASS_NAMES
 
+_ALL = {"type": "button", "key": "all", "text": "show all", "aria": "free the chosen ranges"}
 FIRST_TICKED = 3
 """So many of the best are ticked as long as nobody chose."""
 _FILTERS = {
@@ -40,6 +41,7 @@ class Leaderboard:
         self._colors: dict[str, str] = {}
         self._rows_of: dict[str, tuple[str, list[dict[str, Any]]]] = {}  # trial -> view key, epochs
         self._asked: set[tuple[str, str]] = set()
+        self._kept: set[str] | None = None  # trials within the ranges of What matters; None: all
         self.bar = Bar(kind="top", on_message=self._on_bar)
         self.empty = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
@@ -54,11 +56,14 @@ class Leaderboard:
         )
         self.heat_bar = Bar()
         self.table_bar = Bar(on_message=self._on_bar)
-        self.axes = Axes()
+        self.axes = Axes(on_message=self._on_axes)
         matters_bar = Bar(
             items=[
                 {"type": "title", "text": "What matters", "level": 2},
-                {"type": "note", "text": "settings beside scores, a line a trial"},
+                {
+                    "type": "note",
+                    "text": "settings beside scores, a line a trial · drag along an axis to choose",
+                },
             ]
         )
         self.matters = pn.Column(
@@ -111,11 +116,13 @@ class Leaderboard:
         self.figures.figures = grid_figures(trials)
         self._tick_best(trials)
         self._color()
+        axes, lines = parallel_axes(self._of_status(trials), self._colors)
+        self._kept = within(self.session.view.brush, axes, lines)
         shown = self._filtered(trials)
         self.table.show(shown, self._colors)
         self.cost.show(shown, self._colors)
-        axes, lines = parallel_axes(shown, self._colors)
-        self.axes.param.update(axes=axes, lines=lines)
+        self.axes.show(axes, lines)
+        self.axes.brush = [list(one) for one in self.session.view.brush]
         self.matters.visible = bool(axes)
         self.curves.grow(tall=bool(axes) and not self.session.narrow)
         self._draw_table_bar(len(shown), len(trials))
@@ -140,9 +147,14 @@ class Leaderboard:
             return list(snapshot.trials.values())
         return [snapshot.trials[trial] for trial in grid.trials if trial in snapshot.trials]
 
-    def _filtered(self, trials: list[Trial]) -> list[Trial]:
+    def _of_status(self, trials: list[Trial]) -> list[Trial]:
         statuses = _FILTERS[self.session.view.status]
         return [trial for trial in trials if not statuses or trial.status in statuses]
+
+    def _filtered(self, trials: list[Trial]) -> list[Trial]:
+        """Those of the status, and within the ranges of What matters."""
+        kept = self._kept
+        return [trial for trial in self._of_status(trials) if kept is None or trial.id in kept]
 
     def _tick_best(self, trials: list[Trial]) -> None:
         """As long as nobody chose: the best few, kept once they are shown."""
@@ -191,9 +203,15 @@ class Leaderboard:
             self.session.change(grid=value)
         elif key == "status" and value in STATUS_FILTERS:
             self.session.change(status=value)
+        elif key == "all":
+            self.session.change(brush=())
         elif key == "csv":
             rows = trial_rows(self._filtered(self._trials()))
             self.table_bar.hand(f"{self.session.view.grid or 'trials'}.csv", to_csv(rows))
+
+    def _on_axes(self, data: dict[str, Any]) -> None:
+        ranges = [one for one in sequence(data.get("brush")) if len(sequence(one)) == 3]
+        self.session.change(brush=parse_brush([f"{k}.{low}-{high}" for k, low, high in ranges]))
 
     def _draw_bar(self, trials: list[Trial]) -> None:
         snapshot = self.session.snapshot
@@ -253,6 +271,7 @@ class Leaderboard:
                 ),
                 "tone": "warn" if unknown else "",
             },
+            *([_ALL] if self._kept is not None else []),
             {"type": "gap"},
             {
                 "type": "segments",

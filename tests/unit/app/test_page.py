@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from segnets.app.pages.matters import parallel_axes, place
+from segnets.app.pages.cost import cost_frame, draw, move
+from segnets.app.pages.matters import parallel_axes, place, within
 from segnets.app.records import Score, Trial
 
 
@@ -74,3 +75,45 @@ def test_a_busy_server_changes_nothing_on_the_page_and_nothing_waits_without_a_t
     assert changes == []  # each would walk through all models of the page
     in_turn(None, lambda: changes.append("done"))
     assert changes == ["done"]
+
+
+def test_a_chosen_stretch_keeps_the_lines_that_pass_it():
+    trials = [
+        scored(name, miou, lr=lr)
+        for name, miou, lr in (("a", 0.1, 0.001), ("b", 0.3, 0.01), ("c", 0.5, 0.1))
+    ]
+    axes, lines = parallel_axes(trials, {})
+    assert [axis["key"] for axis in axes] == ["lr", "_clips", "_loss", "_miou"]
+    assert within([], axes, lines) is None
+    assert within([("nosuch", 0, 10)], axes, lines) is None
+    assert within([("lr", 40, 100)], axes, lines) == {"b", "c"}
+    assert within([("lr", 40, 100), ("_miou", 0, 60)], axes, lines) == {"b"}
+    assert within([("_clips", 0, 100)], axes, lines) == set()  # nobody has told its speed
+
+
+def test_an_axis_of_scores_stays_as_it_is_while_one_trial_moves():
+    before = [scored("a", 0.512, lr=1.0), scored("b", 0.231, lr=2.0)]
+    after = [scored("a", 0.534, lr=1.0), before[1]]
+    (axes, lines), (axes_now, lines_now) = (parallel_axes(one, {}) for one in (before, after))
+    assert axes == axes_now
+    assert lines[0] != lines_now[0]
+    assert lines[1] == lines_now[1]
+
+
+def test_dots_of_score_and_cost_move_in_place():
+    before = cost_frame([scored("a", 0.2, seconds=60.0), scored("b", 0.4, seconds=120.0)], {})
+    after = cost_frame(
+        [scored("a", 0.9, seconds=600.0), scored("b", 0.4, seconds=120.0)], {"b": "#fff"}
+    )
+    figure = draw(before)
+    move(figure, before, after)
+    held = figure.renderers[0].data_source.data
+    for name in ("minutes", "miou", "color", "trial"):
+        assert list(held[name]) == list(after[name])
+    for span, low, high in ((figure.x_range, 2.0, 10.0), (figure.y_range, 0.4, 0.9)):
+        assert span.start < low
+        assert span.end > high
+
+
+def scored(name, miou, seconds=None, **settings):
+    return Trial(id=name, status="done", best=Score(miou=miou), seconds=seconds, settings=settings)

@@ -5,6 +5,7 @@ from segnets.app.read import Reader
 from segnets.app.state import (
     LAYERS,
     METRICS,
+    MOST_RANGES,
     ORDERS,
     PAGES,
     STATUS_FILTERS,
@@ -25,6 +26,15 @@ trial_views = st.builds(
     sort=st.sampled_from(["miou", "-miou", "-s0", "clips_s"]),
     ticked=st.none() | st.lists(ids, unique=True, max_size=8).map(tuple),
     metric=st.sampled_from(["miou", "loss", "lr"]),
+    brush=st.lists(
+        st.tuples(
+            st.from_regex(r"[a-z0-9_.]{1,40}", fullmatch=True),
+            st.integers(0, 49),
+            st.integers(50, 100),
+        ),
+        max_size=MOST_RANGES,
+        unique_by=lambda one: one[0],
+    ).map(tuple),
 )
 sample_views = st.builds(
     View,
