@@ -2,4 +2,4 @@
 
 from segnets.app.page import results_page
 
-results_page().servable()
+results_page().servable(title="segnets")

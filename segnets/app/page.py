@@ -12,8 +12,6 @@ from functools import partial
 from typing import Protocol
 
 import panel as pn
-from panel.util import edit_readonly
-from panel_material_ui import Page
 
 from segnets.app.pages.compare import ComparePage
 from segnets.app.pages.dataset import DatasetPage
@@ -24,7 +22,7 @@ from segnets.app.pages.samples import SamplesPage
 from segnets.app.parts import Notice, Shell
 from segnets.app.read import PATIENCE_S, Reader
 from segnets.app.state import Session, View, parse_address, query_of
-from segnets.app.theme import css, page_sx, page_theme
+from segnets.app.theme import css, page_css, page_template
 from segnets.app.turns import in_turn
 from segnets.store.base import Store
 from segnets.store.open import open_store, resolve_url
@@ -82,7 +80,7 @@ def shared_reader(url: str) -> Reader:
         return _READERS[url]
 
 
-def results_page(arguments: Sequence[str] | None = None) -> Page:
+def results_page(arguments: Sequence[str] | None = None) -> pn.Template:
     """The whole app for one tab; `arguments` as on the command line."""
     # no bokeh.min.js from elsewhere, no templates with web fonts: only what this server has
     pn.extension("tabulator", sizing_mode="stretch_width", reconnect=True)
@@ -107,19 +105,11 @@ class Tab:
         self.column = pn.Column(
             self.notice, sizing_mode="stretch_width", margin=0, stylesheets=[css("column")]
         )
-        self.page = Page(
-            title="segnets",
-            main=[self.shell, self.column],
-            theme_config=page_theme(),
-            sx=page_sx(),
-            theme_toggle=False,
-            busy_indicator=None,
-            favicon=None,
-        )
-        # whatever is set on a page makes Panel (1.9) walk through all that the page holds: 0.3 s, at
-        # the beginning and at the end of each callback, for an indicator that is not shown
-        with edit_readonly(self.page):
-            self.page.busy = False
+        # a plain template: the shell of panel-material-ui brings 1.4 MB of React, read twice, for
+        # a frame that is ours anyway
+        self.page = pn.Template(page_template(), items={"shell": self.shell, "column": self.column})
+        self.page.add_variable("css", page_css())
+        self.page.add_variable("app_favicon", "data:,")
         session.listeners.append(self._on_view)
         self._open(session.view.page)
         self.tick()
@@ -198,6 +188,6 @@ class Tab:
             self._set_dark(bool(data.get("dark")))
 
     def _set_dark(self, dark: bool) -> None:
-        self.session.dark = self.shell.dark = self.page.dark_theme = dark
+        self.session.dark = self.shell.dark = dark
         for made in self._made.values():
             made.recolor()

@@ -83,7 +83,11 @@ export function render({model}) {
 
   model.on("search", address);
   model.on(["pages", "page"], drawPages);
-  model.on("dark", () => { drawPages(); drawFoot(); });
+  const paint = () => {
+    document.documentElement.classList.toggle("sg-dark", model.dark);
+    document.documentElement.classList.toggle("sg-light", !model.dark);
+  };
+  model.on("dark", () => { paint(); drawPages(); drawFoot(); });
   model.on(["store", "away"], drawFoot);
   model.on("looked", () => { seen = performance.now(); drawFoot(); });
   addEventListener("popstate", back);

@@ -1,12 +1,10 @@
 """Light and dark: the colours, the style sheets of our components, and how modules are put together.
 
 The colours are CSS variables on the page's root element, so they reach into every shadow root and a
-change of theme needs no second render. Fonts come with panel-material-ui; nothing is fetched from
-another host.
+change of theme needs no second render. Fonts are the system's; nothing is fetched from another host.
 """
 
 from pathlib import Path
-from typing import Any
 
 TRIAL_COLORS = (
     "#2f6feb",
@@ -77,43 +75,36 @@ DARK = {
     "pop": "0 8px 28px rgba(0, 0, 0, .55)",
 }
 
-FONT = "Roboto, system-ui, -apple-system, 'Segoe UI', sans-serif"
+FONT = "Roboto, system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONO = "ui-monospace, 'SFMono-Regular', Menlo, 'DejaVu Sans Mono', monospace"
 NARROW_PX = 760
 """Below this width the pages stand in one column and the navigation at the bottom."""
 
 
-def page_theme() -> dict[str, Any]:
-    """Palettes for the Material shell, so that its parts and Bokeh's agree with ours."""
-    return {
-        mode: {
-            "palette": {
-                "mode": mode,
-                "primary": {"main": colors["accent"]},
-                "background": {"default": colors["bg"], "paper": colors["paper"]},
-                "text": {"primary": colors["text"], "secondary": colors["muted"]},
-                "divider": colors["line"],
-            },
-            "typography": {"fontFamily": FONT},
-        }
+def page_css() -> str:
+    """The page's own style: our variables for light and dark on the root element, and its ground."""
+    themes = "".join(
+        f"html.sg-{mode} {{ color-scheme: {mode}; "
+        + " ".join(f"--sg-{name}: {value};" for name, value in colors.items())
+        + " }\n"
         for mode, colors in (("light", LIGHT), ("dark", DARK))
-    }
+    )
+    # the sheets of Panel and Bokeh colour every component by these
+    panel = f"""
+html {{ --design-background-color: var(--sg-paper); --design-surface-color: var(--sg-paper);
+  --design-background-text-color: var(--sg-text); --design-surface-text-color: var(--sg-text);
+  --bokeh-base-font: {FONT}; }}
+"""
+    ground = f"""
+html, body {{ background: var(--sg-bg); color: var(--sg-text); font-family: {FONT}; }}
+main {{ overflow-x: hidden; }}
+"""
+    return themes + panel + ground
 
 
-def page_sx() -> dict[str, Any]:
-    """The shell's own style: our variables, no bar on top (ours scrolls with the page's column)."""
-    return {
-        "&.mui-light": {f"--sg-{name}": value for name, value in LIGHT.items()},
-        "&.mui-dark": {f"--sg-{name}": value for name, value in DARK.items()},
-        "backgroundColor": "var(--sg-bg)",
-        "width": "100%",
-        "colorScheme": "light",
-        "&.mui-dark, &.mui-dark *": {"colorScheme": "dark"},
-        "& .header": {"display": "none"},
-        "& .main": {"backgroundColor": "var(--sg-bg)"},
-        "& .main > div > .MuiToolbar-root": {"display": "none"},
-        "& .main-content": {"overflowX": "hidden"},
-    }
+def page_template() -> str:
+    """The page's markup, for Jinja: the navigation and one column."""
+    return (Path(__file__).parent / "page.html").read_text("utf-8")
 
 
 def esm(*names: str) -> str:
@@ -163,10 +154,10 @@ CARD = """
 
 TABLE = f"""
 :host {{ --pill: 10px; }}
-.tabulator {{ background: transparent; border: 0; font-family: {FONT}; font-size: 13px;
+.tabulator {{ background: transparent !important; border: 0 !important; font-family: {FONT}; font-size: 13px;
   color: var(--sg-text); }}
-.tabulator .tabulator-header {{ background: transparent; color: var(--sg-muted);
-  border-bottom: 1px solid var(--sg-line); font-weight: 400; }}
+.tabulator .tabulator-header {{ background: transparent !important; color: var(--sg-muted);
+  border-bottom: 1px solid var(--sg-line) !important; font-weight: 400; }}
 .tabulator .tabulator-header .tabulator-col {{ background: transparent !important; border: 0;
   color: var(--sg-muted); }}
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content {{ padding: 6px !important; }}
@@ -179,10 +170,10 @@ TABLE = f"""
 .tabulator .tabulator-header .tabulator-col[aria-sort=ascending],
 .tabulator .tabulator-header .tabulator-col[aria-sort=descending] {{ color: var(--sg-text); }}
 .tabulator .tabulator-tableholder, .tabulator .tabulator-tableholder .tabulator-table {{
-  background: transparent; color: var(--sg-text); }}
+  background: transparent !important; color: var(--sg-text) !important; }}
 .tabulator .tabulator-row, .tabulator .tabulator-row.tabulator-row-even {{
-  background: transparent !important; color: var(--sg-text); border: 0;
-  border-bottom: 1px solid var(--sg-line); min-height: 29px; cursor: pointer; }}
+  background: transparent !important; color: var(--sg-text) !important; border: 0;
+  border-bottom: 1px solid var(--sg-line) !important; min-height: 29px; cursor: pointer; }}
 .tabulator .tabulator-row:hover {{
   background: color-mix(in srgb, var(--sg-soft) 45%, transparent) !important; }}
 .tabulator .tabulator-row:has(.mark.on) {{ background: var(--sg-soft) !important; }}

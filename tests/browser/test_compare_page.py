@@ -38,7 +38,7 @@ def test_compare_asks_no_other_host_says_no_error_and_fits_the_screen(
     opened = tab(app, width, height, scheme)
     opened.open(f"?p=compare&view={view}")
     opened.see(".gapline")
-    opened.see(f".mui-{scheme} nav")
+    opened.see(f".sg-{scheme} nav")
     opened.page.wait_for_selector(".sg-duel .veil", state="hidden")  # the picture stands
     assert not opened.has_sideways_scroll()
     assert opened.complaints() == {}

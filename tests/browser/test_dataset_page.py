@@ -29,7 +29,7 @@ def test_dataset_asks_no_other_host_says_no_error_and_fits_the_screen(
     opened = tab(app, width, height, scheme)
     opened.open("?p=dataset")
     opened.see(".sg-frequency rect")
-    opened.see(f".mui-{scheme} nav")
+    opened.see(f".sg-{scheme} nav")
     opened.page.wait_for_selector(".sg-viewer .veil", state="hidden")
     assert not opened.has_sideways_scroll()
     assert opened.complaints() == {}

@@ -42,7 +42,7 @@ def test_runs_say_that_nothing_was_lost_and_fit_the_screen(app, tab, width, heig
     opened.wait_for("resumed from epoch 3", ".lane")
     opened.wait_for("finished and saved", ".figure")
     assert opened.page.locator(".figure b").first.inner_text() == "0"
-    opened.see(f".mui-{scheme} nav")
+    opened.see(f".sg-{scheme} nav")
     assert not opened.has_sideways_scroll()
     assert opened.complaints() == {}
 
@@ -86,7 +86,7 @@ def test_a_night_shows_its_counts_bad_frames_and_masks(app, tab, width, height, 
     opened.wait_for(BAD[0], ".failed li")
     opened.wait_for(BAD[1], ".failed li")
     assert opened.page.locator(".night").count() == 3
-    opened.see(f".mui-{scheme} nav")
+    opened.see(f".sg-{scheme} nav")
     assert not opened.has_sideways_scroll()
     assert opened.complaints() == {}
 

@@ -86,8 +86,7 @@ class Tab:
     def has_sideways_scroll(self) -> bool:
         """Whether anything that holds the page can be scrolled sideways."""
         return self.page.evaluate("""() => {
-            const main = document.querySelector('.bk-panel-models-esm-ReactComponent')
-              ?.shadowRoot?.querySelector('.main-content');
+            const main = document.querySelector('main');
             return [document.documentElement, main].some((e) => e && e.scrollWidth > e.clientWidth + 1);
         }""")
 

@@ -119,6 +119,7 @@ class TrialTable:
         self.table = pn.widgets.Tabulator(
             frame[[*columns, *hidden]],
             pagination="remote",
+            theme="materialize",
             page_size=PAGE_SIZE,
             disabled=True,
             selectable=False,
