@@ -68,6 +68,7 @@ export function render({model}) {
   const color = (name) => getComputedStyle(root).getPropertyValue(`--sg-${name}`).trim();
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
 
+  const neighbours = () => [1, -1, 2].map((by) => order[index() + by]?.key).filter(Boolean);
   function want(keys) {
     const now = performance.now();
     const missing = keys.filter((name) => !store.has(name) && now - (asked.get(name) ?? -1e9) > 8000);
@@ -78,7 +79,7 @@ export function render({model}) {
     if (data.source !== model.source) return;
     if (data.type === "fault") {
       asked.delete(data.key);
-      if (data.key === current) veil.textContent = data.sentence;
+      if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); }
       return;
     }
     const [frame, truth, a, b] = await Promise.all([
@@ -86,7 +87,10 @@ export function render({model}) {
       ...[data.truth, data.a, data.b].map((bytes) => bytes && channel(bytes, "image/png")),
     ]);
     if (!a || !b) {
-      if (data.key === current) veil.textContent = "One of the two kept no picture of this sample.";
+      if (data.key === current) {
+        veil.textContent = "One of the two kept no picture of this sample.";
+        want(neighbours());
+      }
       return;
     }
     store.set(data.key, {frame, truth, a, b, width: a.width, height: a.height});
@@ -94,7 +98,7 @@ export function render({model}) {
       if (store.size <= KEEP) break;
       if (name !== current) store.delete(name);
     }
-    if (data.key === current) draw();
+    if (data.key === current) { draw(); want(neighbours()); }
   }
 
   // -- painting
@@ -343,8 +347,7 @@ export function render({model}) {
       const held = store.get(current);
       if (held) { store.delete(current); store.set(current, held); }
       want([current]);
-      const i = index();
-      want([1, -1, 2].map((by) => order[i + by]?.key).filter(Boolean));
+      if (held) want(neighbours());  // else they follow its answer
       if (tell) send({type: "show", sample: current});
     }
     draw();

@@ -68,7 +68,10 @@ export function render({model}) {
 
   // -- asking
   const send = (data) => model.send_msg(data);
+  let settled = null;  // the sample whose answer has come, whatever it was
   const want = (keys, past = false) => {
+    // the picture that somebody waits for comes first: neighbours and list follow its answer
+    if (settled !== current && !store.has(current) && keys.some((key) => key !== current)) return;
     const now = performance.now();
     const missing = keys.filter((key) => {
       const held = store.get(key);
@@ -88,10 +91,17 @@ export function render({model}) {
 
   async function receive(data) {
     if (data.source !== model.source) return;
+    const settle = () => {
+      if (data.key !== current || settled === current) return;
+      settled = current;
+      want(neighbours());
+      drawList();
+    };
     if (data.type === "fault") {
       if (data.key === current) veil.textContent = data.sentence;
       asked.delete(`${data.key} false`);
       asked.delete(`${data.key} true`);
+      settle();
       return;
     }
     if (data.type === "past") {
@@ -111,6 +121,7 @@ export function render({model}) {
     const size = prediction || truth || frame;
     if (!size) {
       if (data.key === current) veil.textContent = "This sample has no pictures in the store.";
+      settle();
       return;
     }
     const held = {frames: [frame || null], truth, prediction, confidence, width: size.width, height: size.height,
@@ -123,7 +134,11 @@ export function render({model}) {
       if (key !== current) store.delete(key);
     }
     makeThumb(data.key, held);
-    if (data.key === current) { drawAll(); want([current], true); } else drawList();
+    if (data.key === current) {
+      drawAll();
+      want([current], true);
+      settle();
+    } else drawList();
   }
 
   // -- painting
@@ -337,6 +352,11 @@ export function render({model}) {
       return cell;
     }));
   }
+  let layersDue = 0;
+  function layersSoon() {  // once the large picture stands: four masks of 2048x1024 take longer than it
+    clearTimeout(layersDue);
+    layersDue = setTimeout(() => requestAnimationFrame(drawLayers));
+  }
   function drawScores() {
     const held = store.get(current);
     fill(scores, [current, Boolean(held)], () => {
@@ -509,7 +529,7 @@ export function render({model}) {
     return [swatch(row ? `rgb(${row.rgb})` : "#000"), el("b", "", row ? row.name : "unlabelled")];
   }
   function drawAll() {
-    drawHead(); drawStrip(); drawControls(); drawPicture(); drawLayers(); drawScores(); drawLegend(); drawList(); drawMini();
+    drawHead(); drawStrip(); drawControls(); drawPicture(); layersSoon(); drawScores(); drawLegend(); drawList(); drawMini();
   }
 
   // -- moving
