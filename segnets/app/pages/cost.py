@@ -1,7 +1,7 @@
 """Score and cost: the best score of every trial over the time it took.
 
 hvPlot draws the chart; its import (the heaviest of the app) and the drawing happen in the reader's pool,
-never in a session's callback. While the trials are the same ones, dots that moved are moved in place.
+never in a session's callback. It is drawn once; then its dots are moved or replaced.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,8 @@ class Cost:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._frame: pd.DataFrame | None = None  # what was asked for last
-        self._figure: Any = None  # the Bokeh figure on show, and of which frame
+        self._figure: Any = None
+        self._asked = False
         self.bar = Bar(
             items=[
                 {"type": "title", "text": "Score and cost", "level": 2},
@@ -43,24 +44,18 @@ class Cost:
         if before is not None and frame.equals(before):
             return
         self._frame = frame
-        if before is not None and self._figure is not None and same_trials(frame, before):
-            move(self._figure, before, frame)
-            return
-        self._figure = None
-        self.session.later(
-            partial(draw, frame), partial(self._put, frame), partial(self._failed, frame)
-        )
+        if self._figure is not None:
+            put(self._figure, before, frame)
+        elif not self._asked:
+            self._asked = True
+            self.session.later(partial(draw, frame), partial(self._put, frame), self._failed)
 
     def _put(self, frame: pd.DataFrame, figure: Any) -> None:
-        now = self._frame
-        if now is None or not same_trials(frame, now):
-            return  # one of other trials was asked for since
-        move(figure, frame, now)
+        put(figure, frame, self._frame if self._frame is not None else frame)
         self._figure = self.chart.object = figure
 
-    def _failed(self, frame: pd.DataFrame, _sentence: str) -> None:
-        if self._frame is frame:
-            self._frame = None  # the next news draw again
+    def _failed(self, _sentence: str) -> None:
+        self._asked, self._frame = False, None  # the next news draw again
 
 
 def cost_frame(trials: Sequence[Trial], colors: Mapping[str, str]) -> pd.DataFrame:
@@ -73,28 +68,33 @@ def cost_frame(trials: Sequence[Trial], colors: Mapping[str, str]) -> pd.DataFra
     return pd.DataFrame(rows, columns=["minutes", "miou", "trial", "color"])
 
 
-def same_trials(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Whether two frames are of the same trials in the same order."""
-    return list(one["trial"]) == list(other["trial"])
-
-
-def move(figure: Any, before: pd.DataFrame, now: pd.DataFrame) -> None:
-    """Move and colour the dots that differ; an axis grows where one would be outside."""
-    patches = {
-        name: [
-            (i, v) for i, (u, v) in enumerate(zip(before[name], now[name], strict=True)) if u != v
-        ]
-        for name in ("minutes", "miou", "color")
-    }
-    patches = {name: moved for name, moved in patches.items() if moved}
-    if patches:
-        figure.renderers[0].data_source.patch(patches)
+def put(figure: Any, before: pd.DataFrame | None, now: pd.DataFrame) -> None:
+    """Let the figure of `before` show `now`: dots of the same trials are moved, others replaced."""
+    source = figure.renderers[0].data_source
+    is_same = before is not None and list(before["trial"]) == list(now["trial"])
+    if before is not None and is_same:
+        patches = {
+            name: [
+                (i, v)
+                for i, (u, v) in enumerate(zip(before[name], now[name], strict=True))
+                if u != v
+            ]
+            for name in ("minutes", "miou", "color")
+        }
+        patches = {name: moved for name, moved in patches.items() if moved}
+        if patches:
+            source.patch(patches)
+    else:
+        source.data = {name: now[name].to_numpy() for name in now.columns}
+    if now.empty:
+        return
     for span, name in ((figure.x_range, "minutes"), (figure.y_range, "miou")):
-        low, high = now[name].min(), now[name].max()
-        if not (span.start <= low and high <= span.end):
-            air = PADDING * ((high - low) or 1.0)
-            ends = (min(span.start, low - air), max(span.end, high + air))
-            span.update(start=ends[0], end=ends[1], reset_start=ends[0], reset_end=ends[1])
+        low, high = float(now[name].min()), float(now[name].max())
+        if is_same and span.start <= low and high <= span.end:
+            continue
+        air = PADDING * ((high - low) or 1.0)
+        start, end = low - air, high + air
+        span.update(start=start, end=end, reset_start=start, reset_end=end)
 
 
 def draw(frame: pd.DataFrame) -> Any:

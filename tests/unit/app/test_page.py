@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from segnets.app.pages.cost import cost_frame, draw, move
+from segnets.app.pages.cost import cost_frame, draw, put
 from segnets.app.pages.matters import parallel_axes, place, within
 from segnets.app.records import Score, Trial
 
@@ -106,13 +106,24 @@ def test_dots_of_score_and_cost_move_in_place():
         [scored("a", 0.9, seconds=600.0), scored("b", 0.4, seconds=120.0)], {"b": "#fff"}
     )
     figure = draw(before)
-    move(figure, before, after)
+    put(figure, before, after)
     held = figure.renderers[0].data_source.data
     for name in ("minutes", "miou", "color", "trial"):
         assert list(held[name]) == list(after[name])
     for span, low, high in ((figure.x_range, 2.0, 10.0), (figure.y_range, 0.4, 0.9)):
         assert span.start < low
         assert span.end > high
+
+
+def test_dots_of_other_trials_take_their_place():
+    before = cost_frame([scored("a", 0.2, seconds=60.0), scored("b", 0.4, seconds=6000.0)], {})
+    after = cost_frame([scored("c", 0.1, seconds=30.0)], {})
+    figure = draw(before)
+    put(figure, before, after)
+    assert list(figure.renderers[0].data_source.data["trial"]) == ["c"]
+    assert figure.x_range.end < 10
+    put(figure, after, cost_frame([], {}))
+    assert len(figure.renderers[0].data_source.data["trial"]) == 0
 
 
 def scored(name, miou, seconds=None, **settings):
