@@ -6,6 +6,9 @@ function shade(value) {
 
 export function render({model}) {
   const root = el("div", "sg-heat");
+  root.tabIndex = 0;  // it scrolls sideways on a telephone
+  root.setAttribute("role", "region");
+  root.setAttribute("aria-label", "IoU of each class");
   const draw = () => fill(root, [model.rows, model.classes], () => {
     const used = model.classes.map((_, i) => i).filter((i) => model.rows.some((row) => row.values[i] !== null));
     if (!used.length) return [el("p", "muted", model.rows.length ? "No scored epoch yet." : "Tick trials to see their classes.")];

@@ -25,7 +25,9 @@ def app(browser, tmp_path_factory):
         yield address
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+)
 def test_a_password_is_asked_for_and_leads_to_the_page_that_was_meant(app, tab, width, scheme):
     opened = tab(app, width, 844, scheme)
     page = opened.page

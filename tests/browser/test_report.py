@@ -11,7 +11,7 @@ from segnets.store.open import open_store
 WORDS = Words(**dict.fromkeys(("city", "model", "error", "dataset_name", "setting"), HOSTILE))
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_it_is_whole_and_runs_nothing_of_the_store(browser, tmp_path, width):
     store = open_store(str(tmp_path / "store"), write=True)
     made = write_store(store, samples=2, words=WORDS)

@@ -35,7 +35,7 @@ from segnets.app.viewer import WORDS, Viewer
 
 MOST_OFFERED = 300
 _PROBLEM_COLUMNS = [
-    {"title": "", "kind": "tone"},
+    {"title": "result", "kind": "tone"},
     {"title": "problem", "kind": "name"},
     {"title": "file", "kind": "file"},
     {"title": "cause", "kind": "text"},

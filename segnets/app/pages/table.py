@@ -51,7 +51,7 @@ _FIXED = ["line", "mark", "trial", "miou", "curve", "clips_s", "seconds", "resta
 _CARRIED = ["model", "short", "share", "took", "progress", "epochs", "why", "changed"]
 _TITLES = {
     "line": "trial",
-    "mark": "",
+    "mark": "✓",
     "trial": "trial",
     "miou": "val mIoU, best",
     "curve": "curve",
