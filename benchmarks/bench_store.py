@@ -23,7 +23,8 @@ import store_listing
 import store_loop
 import store_transfer
 import torch
-from support.servers import S3Server, rclone_server
+from crash.places import environment
+from support.servers import BUCKET, S3Server, rclone_server
 from timing import report
 
 from segnets.store.preflight import probe
@@ -87,17 +88,19 @@ def transfer(server: S3Server, rounds: int) -> tuple[Any, Any]:
     return ratios, facts
 
 
-def listing(server: S3Server, folder: Path, sizes: Sequence[int], rounds: int) -> Any:
+def listing(folder: Path, sizes: Sequence[int], rounds: int) -> Any:
     """Seconds of `ls` and of the app's look, for a folder of each size and rclone at the first."""
     seconds: dict[str, Any] = {}
     for before, num in zip((0, *sizes), sizes, strict=False):
         store_listing.fill(folder, range(before, num), conditional=True)
         seconds[f"folder, {num} trials"] = store_listing.measure(str(folder), num, rounds)
         print(f"listing: {num} trials in a folder", file=sys.stderr)
-    prefix = server.folder / server.bucket / "listing"
-    store_listing.fill(prefix, range(sizes[0]), conditional=False)
-    url = f"s3://{server.bucket}/listing"
-    seconds[f"rclone, {sizes[0]} trials"] = store_listing.measure(url, sizes[0], rounds)
+    # a server of its own: one that has listed the bucket before would not see files put below it
+    data = folder.parent / "rclone" / BUCKET / "listing"
+    store_listing.fill(data, range(sizes[0]), conditional=False)
+    with rclone_server(folder.parent) as server, environment(server.env):
+        url = f"s3://{server.bucket}/listing"
+        seconds[f"rclone, {sizes[0]} trials"] = store_listing.measure(url, sizes[0], rounds)
     return seconds
 
 
@@ -131,7 +134,9 @@ def main() -> None:
             ratios.update(found)
         if "listing" in parts:
             sizes = (100, 1_000) if given.quick else (1_000, 10_000)
-            facts["listing_s"] = listing(server, Path(temp) / "listing", sizes, 1 + rounds // 3)
+            (Path(temp) / "listing").mkdir()
+            at = Path(temp) / "listing" / "store"
+            facts["listing_s"] = listing(at, sizes, 1 + rounds // 3)
     report(
         "bench_store",
         ratios,

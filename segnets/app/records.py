@@ -11,8 +11,9 @@ from typing import Any
 
 from segnets.labels import NUM_CLASSES
 
-STATUSES = ("running", "silent", "queued", "stopped", "failed", "diverged", "done")
-"""In the order of the pages; `silent` is a word of the app: running, and nobody has been seen alive."""
+STATUSES = ("running", "silent", "queued", "paused", "stopped", "failed", "diverged", "done")
+"""In the order of the pages. `silent` is a word of the app: running, and nobody has been seen alive;
+`paused`: a search has stopped it after an epoch, and may go on with it."""
 
 _LONGEST = 300  # characters of any text that goes to a browser
 

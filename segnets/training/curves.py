@@ -104,7 +104,7 @@ def trial_view(
     error: str | None = None,
     weights_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """The summary that the app lists; `status` is running, stopped, failed, diverged or done."""
+    """The summary that the app lists; `status` is running, paused, stopped, failed, diverged or done."""
     validated = [row for row in rows if row["split"] == "val"]
     trained = [row for row in rows if row["split"] == "train"]
     by_epoch = {row["epoch"]: _score(row) for row in validated}

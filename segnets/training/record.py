@@ -186,7 +186,8 @@ class Record:
         """An entry without new blobs: what it says of the trial is what was saved last."""
         rows = [row for row in self._state.rows if row["epoch"] <= self._saver.position[0]]
         weights, best = self._saver.weights_sha256, self._saver.best
-        status = "diverged" if failure.get("reason") == "diverged" else event
+        reason = failure.get("reason")
+        status = reason if reason in {"diverged", "paused"} else event
         scores = {**scores_of(best, rows), "seconds": self._state.seconds}
         view = self._view(status, rows, best, weights, failure.get("sentence"))
         with at_most(FINISH_S):

@@ -11,7 +11,7 @@ LANES = 12
 MOST_DOTS = 40
 """Dots of one lane: a live tick of 12 lanes is 9 kB, or 17 with three attempts in each."""
 WINDOWS_S = {"2h": 2 * 3600.0, "24h": 24 * 3600.0, "7d": 7 * 24 * 3600.0, "all": float("inf")}
-_TROUBLE = ("silent", "failed", "diverged", "running", "stopped", "done", "queued")
+_TROUBLE = ("silent", "failed", "diverged", "running", "stopped", "paused", "done", "queued")
 _TONES = {
     "done": "good",
     "running": "live",

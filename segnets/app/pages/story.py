@@ -106,6 +106,8 @@ def _saves(attempt: Attempt) -> list[Said]:
 
 def _ending(entry: Entry) -> dict[str, str]:
     where = place_text((entry.epoch, entry.step))
+    if entry.event == "stopped" and entry.metrics.get("reason") == "paused":
+        return {"text": f"paused by a search, {where} saved", "tone": ""}
     if entry.event == "stopped":
         return {"text": f"stopped by a signal, {where} saved", "tone": "warn"}
     if entry.event == "failed":
@@ -166,6 +168,8 @@ def advice(trial: Trial, status: str, life: Life | None) -> tuple[str, str]:
             f"Nobody has been seen alive for a minute. This command goes on from {where}:",
             "warn",
         )
+    if status == "paused":
+        return f"A search has paused it and may go on with it. Alone, it goes on from {where}:", ""
     if status == "stopped":
         return f"It was stopped after saving. This command goes on from {where}:", "warn"
     if status == "diverged":

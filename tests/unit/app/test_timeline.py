@@ -9,7 +9,7 @@ from segnets import cli
 from segnets.app.pages.lanes import LANES, in_window, lane, span
 from segnets.app.pages.runfigures import checkpoint_bytes, run_figures
 from segnets.app.pages.story import advice, log_rows, story, train_command
-from segnets.app.records import Trial
+from segnets.app.records import STATUSES, Trial
 from segnets.app.timeline import read_life
 from segnets.config.build import build
 from segnets.config.ids import flat_settings
@@ -189,6 +189,22 @@ def test_what_next_names_the_checkpoint_that_the_command_goes_on_from(store):
     assert advice(trial, "stopped", None)[0].endswith("goes on from the start:")
     failed = Trial(id="m", status="failed", error="the disk is full: /x. Make room.")
     assert advice(failed, "failed", None)[0].startswith("the disk is full: /x. Make room.")
+
+
+def test_a_trial_that_a_search_has_paused_was_not_stopped_by_anybody(store):
+    live_through(store, "m-1111", Try(saves=[(1, 12)], end="stopped", failure={"reason": "paused"}))
+    life, trial = life_of(store, "m-1111")
+    assert story(life)[-1] == {
+        **story(life)[-1],
+        "text": "paused by a search, epoch 1 saved",
+        "tone": "",
+    }
+    assert advice(trial, "paused", life)[0].endswith("goes on from epoch 1:")
+
+
+def test_every_status_has_its_place_in_the_order_of_the_lanes():
+    trials = [Trial(id=status, status=status, time=1.0) for status in STATUSES]
+    assert {trial.id for trial in in_window(trials, "all", 2.0)} == set(STATUSES)
 
 
 def test_the_command_of_a_trial_is_that_trial_again():

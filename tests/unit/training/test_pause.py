@@ -16,6 +16,7 @@ from segnets.grid.plan import put_plan
 from segnets.store.entry import read_file
 from segnets.store.log import read_head, read_history
 from segnets.store.tables import from_parquet
+from segnets.store.views import list_views, read_view
 from segnets.training.curves import TIME_COLUMNS
 from segnets.training.loop import train
 
@@ -48,6 +49,8 @@ def test_a_trial_paused_after_each_epoch_ends_with_the_bits_of_an_undisturbed_on
         assert (paused.paused_at, paused.state_sha256) == (epoch, None)
         head = read_head(store, paused.trial)
         assert (head.event, head.epoch, head.metrics["reason"]) == ("stopped", epoch, "paused")
+        (view,) = list_views(store, "trial").values()
+        assert read_view(store, view.key)["status"] == "paused"
     result = run(config, dataset, store)
     assert result.resumed_from["epoch"] == 2
     assert result.paused_at is None
