@@ -35,10 +35,8 @@ def app(serve, tmp_path_factory):
         trial.close()
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "scheme"),
-    [(1440, 900, "light"), pytest.param(390, 844, "dark", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_no_page_breaks_a_rule(app, tab, width, height, scheme):
     opened = tab(app, width, height, scheme)
     opened.open()

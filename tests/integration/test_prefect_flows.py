@@ -23,6 +23,7 @@ from segnets.store.log import read_head
 from segnets.store.open import open_store
 
 
+@pytest.mark.slow
 def test_a_command_is_a_flow_run_and_its_lines_arrive(world, prefect_server):
     done = world.run("standin_flow", "--data", "noise", **prefect_server.env)
     assert done.code == 0, done.err
@@ -34,6 +35,7 @@ def test_a_command_is_a_flow_run_and_its_lines_arrive(world, prefect_server):
     assert "working" in lines_of(prefect_server, run, count=3)
 
 
+@pytest.mark.slow
 def test_a_fault_ends_a_run_as_failed_with_its_number_and_sentence(world, prefect_server):
     done = world.run("standin_flow", "--data", "data", **prefect_server.env)
     assert done.code == 3
