@@ -66,7 +66,7 @@ export function render({model}) {
     axes.forEach((axis, i) => {
       for (const [label, share] of axis.ticks) {
         const beside = i === 0 || i === axes.length - 1;  // between axes: above the lines that leave it
-        const spot = {x: at(i) + (i ? beside ? 9 : 9 : -9), y: up(share) + (beside ? 4 : -5)};
+        const spot = {x: at(i) + (i ? 9 : -9), y: up(share) + (beside ? 4 : -5)};
         const tick = svg("text", {...spot, class: i ? "tick" : "tick first"});
         tick.textContent = label;
         plot.append(tick);
@@ -88,6 +88,7 @@ export function render({model}) {
       const end = (now) => {
         window.removeEventListener("pointermove", move);
         window.removeEventListener("pointerup", end);
+        window.removeEventListener("pointercancel", end);
         const range = dragged?.range;
         dragged = null;
         tell(axes[i].key, now.type === "pointerup" && range && range[1] - range[0] >= 2 ? range : null);
@@ -95,6 +96,7 @@ export function render({model}) {
       };
       window.addEventListener("pointermove", move);
       window.addEventListener("pointerup", end);
+      window.addEventListener("pointercancel", end);
     });
     const kept = focused;  // focus() tells `focus`, replaceChildren() tells `blur`
     root.replaceChildren(plot);

@@ -1,6 +1,6 @@
 """A grid on two machines while everything dies once: it completes, with the bits of an undisturbed one.
 
-    python -m tests.crash deaths --part k/10 --store rclone       10 grids in 1/1; root or PostgreSQL of one's own
+    python -m tests.crash deaths --part k/10 --store rclone       10 grids in 1/1; PostgreSQL must be installed
 
 Two machines are two folders with homes of their own; each has a worker for grids and one for trials. They
 share a Prefect server on PostgreSQL and an S3 server. While a grid of 12 trials trains, in a random order

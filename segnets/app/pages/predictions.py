@@ -90,6 +90,8 @@ class PredictionsPage:
         if wanted == self._shown:
             return
         self._shown = wanted
+        if not self._nights:
+            self._tell("", "Reading the nights …", "")
         self.session.later(
             lambda: self._ask(run.id, wanted[2]),
             lambda answer: self._have(wanted, answer),

@@ -57,6 +57,8 @@ class SamplesPage:
         if wanted == self._shown:
             return
         self._shown = wanted
+        if not self._table.rows:
+            self._tell("", "Reading the samples …", "")
         self.session.later(
             lambda: (
                 self.session.reader.samples(evaluation.id),
