@@ -1,6 +1,7 @@
 """One try: run a subject with an injector in a child, look at what is there, resume, look again."""
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -111,8 +112,7 @@ def open_lab(store: str, made: Made) -> Iterator[Lab]:
     if store == "folder":
         yield Lab(made, store)
         return
-    import segnets.store.s3  # noqa: F401  # once, before the forks
-
+    read_the_models_of_s3()  # once, before the forks
     start = {"rclone": rclone_server, "ministack": ministack_server}[store]
     with start(made.fresh("server")) as server:
         before = {name: os.environ.get(name) for name in server.env}
@@ -124,6 +124,17 @@ def open_lab(store: str, made: Made) -> Iterator[Lab]:
                 os.environ.pop(name, None)
                 if text is not None:
                     os.environ[name] = text
+
+
+def read_the_models_of_s3() -> None:
+    """Let all clients share what botocore reads about S3: half a second for each of them, else."""
+    import botocore.session
+    from botocore.loaders import create_loader
+
+    from segnets.store.s3 import _new_client
+
+    botocore.session.create_loader = functools.cache(create_loader)
+    _new_client()
 
 
 def run_tapped(

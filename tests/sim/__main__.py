@@ -30,7 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit(f"--part {given.part}: k/n with 1 <= k <= n")
     seeds = range(given.seed + part - 1, given.seed + given.histories, parts)
     found = _mutants(given, part, parts) if given.mutants else _histories(given, seeds)
-    line = {"proof": "sim", "part": given.part, "seed": given.seed, "commit": commit(), **found}
+    line = {
+        "proof": "sim mutants" if given.mutants else "sim",
+        "store": "memory",
+        "part": given.part,
+        "seed": given.seed,
+        "commit": commit(),
+        **found,
+    }
     text = json.dumps(line)
     if given.append is not None:
         with Path(given.append).open("a") as file:
