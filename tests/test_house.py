@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from crash.__main__ import add_up, read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGES = {"segnets.app", "segnets.store.s3", "segnets.store.__main__"}
@@ -88,14 +90,44 @@ def test_no_file_of_the_house_names_a_package_host(path):
     assert not re.search(r"https?://|--index-url|--find-links|file:/", text)
 
 
-def test_the_figures_of_the_readme_are_those_of_the_kept_results():
-    """A figure is followed by <!-- FILE.json key key ... -->; it is that value, rounded as shown."""
+def figures_of_the_readme() -> list[tuple[str, str, str]]:
+    """Figure, file, path of each figure that is followed by <!-- FILE key/key ... -->."""
     readme = (ROOT / "README.md").read_text()
-    figures = re.findall(r"([\d.]*\d)\S* <!-- (\S+\.json) ([^>]+) -->", readme)
+    return re.findall(r"([\d.,]*\d)\S* <!-- (\S+\.jsonl?) ([^>]+) -->", readme)
+
+
+def test_the_figures_of_the_readme_are_those_of_the_kept_results():
+    figures = figures_of_the_readme()
     assert len(figures) >= 6
     for shown, file, path in figures:
-        value = json.loads((ROOT / "benchmarks" / "RESULTS" / file).read_text())
+        value = kept_result(file)
         for key in path.split("/"):
             value = value[key.strip()]
         digits = len(shown.partition(".")[2])
-        assert f"{value:.{digits}f}" == shown, (file, path)
+        assert f"{value:.{digits}f}" == shown.replace(",", ""), (file, path)
+
+
+def test_the_proofs_that_the_readme_tells_of_are_whole_and_found_nothing():
+    """Every part of each is there, and each try went as it must."""
+    kept = kept_result("crash.jsonl")
+    told = {path.split("/")[0] for _, file, path in figures_of_the_readme() if file.endswith("l")}
+    assert len(told) >= 6
+    for name in told:
+        found = kept[name]
+        parts = [tuple(map(int, part.split("/"))) for part in found["parts"]]
+        of = {n for _, n in parts}
+        assert len(of) == 1, name
+        assert sorted(k for k, _ in parts) == list(range(1, of.pop() + 1)), name
+        if "mutants" in found:
+            assert not found["mutants"]["survived"], name
+            continue
+        assert found["ok"] == found.get("points", found.get("histories")), name
+        wrong = ("lost_epochs", "corrupt", "not_bit_equal", "wrong_end", "wrong_reads")
+        assert not any(found.get(word) for word in wrong), name
+
+
+def kept_result(file: str) -> Any:
+    path = ROOT / "benchmarks" / "RESULTS" / file
+    if path.suffix == ".jsonl":
+        return add_up(read_lines([path]))
+    return json.loads(path.read_text())

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file.write(text + "\n")
     print(text)
     if given.mutants:
-        return 1 if found["mutants"]["survived"] else 0
+        return 1 if found["survivors"] else 0
     return 0 if found["ok"] == found["histories"] else 1
 
 
@@ -76,7 +76,10 @@ def _mutants(given: argparse.Namespace, part: int, parts: int) -> dict[str, Any]
         else:
             survived.append(name)
     return {
-        "mutants": {"caught": caught, "survived": survived, "not_needed": not_needed},
+        "mutants": {"caught": len(caught), "survived": len(survived)},
+        "survivors": survived,
+        "not_needed": not_needed,
+        "by": caught,
         "most_histories": given.histories,
         "seconds": round(time.monotonic() - began, 1),
     }
