@@ -85,13 +85,13 @@ def add_up(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _add(one: Any, two: Any) -> Any:
-    if one is None:
-        return two
+    if one is None or two is None:
+        return two if one is None else one
     if isinstance(one, dict):
         return {key: _add(one.get(key), two.get(key)) for key in [*one, *(two.keys() - one)]}
     if isinstance(one, list):
         return [*one, *(more for more in two if more not in one)]
-    if two is None or isinstance(one, str):
+    if isinstance(one, str):
         return one
     return round(one + two, 1) if isinstance(one, float) else one + two
 
