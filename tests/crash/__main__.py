@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_ADDED = ("proof", "store", "part", "seed", "commit")
+NOT_ADDED = ("proof", "store", "part", "seed", "commit", "most_histories", "histories_a_minute")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
         "store": given.store,
         "part": given.part,
         "seed": given.seed,
-        "commit": commit(),
+        "commit": commit("tests/crash"),
         "seconds": round(time.monotonic() - began, 1),
         **found,
     }
@@ -54,14 +54,14 @@ def run(given: argparse.Namespace) -> int:
     return 0 if found["ok"] == found["points"] else 1
 
 
-def commit() -> str:
+def commit(proof: str) -> str:
     """Short hash of what is tried, with + if files of the program differ from it."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "segnets", "tests/crash")
+    changed = git("status", "--porcelain", "--untracked-files=no", "segnets", proof)
     return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
 
 

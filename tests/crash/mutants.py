@@ -13,8 +13,7 @@ from typing import Any
 
 from crash import interrupts, races, rot, sweeps, tiny
 from crash.forks import in_child
-from crash.injectors import FOLDER
-from crash.points import NOT_KILLED, try_at, worth
+from crash.points import NOT_REACHED, try_at, worth
 from crash.powercut import Cuts
 from crash.rules import NOT_NEEDED, RULES, Rule
 from crash.subjects import SUBJECTS
@@ -79,8 +78,8 @@ def _points(rule: Rule, made: tiny.Made, chance: random.Random) -> Tries:
         chance.shuffle(points)
         for k, injector in points:
             with lab.place(subject) as place:
-                wrong = try_at(subject, place, injector, FOLDER[injector](k), expected, rule.off)
-            if NOT_KILLED in str(wrong.get("wrong_end")):
+                wrong = try_at(subject, place, injector, k, expected, rule.off)
+            if wrong.get("wrong_end") == NOT_REACHED:
                 continue  # threads: it made fewer calls this time
             yield f"{injector} at {k} of {name}", wrong
 

@@ -50,6 +50,11 @@ class Place:
     base: Path
     acks: Path
 
+    @property
+    def cache(self) -> Path:
+        """A cache of this try alone: filled by each anew, or some would read less than others."""
+        return self.acks.with_suffix(".cache")
+
     def open(self, *, write: bool, wait_s: float = tiny.WAIT_S) -> Store:
         return open_store(self.url, write=write, wait_s=wait_s)
 
@@ -232,7 +237,7 @@ class Evaluation(_BagSubject):
     def run(self, place: Place, wait_s: float) -> None:
         store = place.open(write=True, wait_s=wait_s)
         with acknowledging(place):
-            run_job(store, self.job(store), str(self.made.folder / "cache"), quiet=True)
+            run_job(store, self.job(store), str(place.cache), quiet=True)
 
     def product(self, _: Place, store: Store) -> Any:
         files = self.done_files(store)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -103,6 +104,7 @@ class Lab:
             yield place
         finally:
             place.acks.unlink(missing_ok=True)
+            shutil.rmtree(place.cache, ignore_errors=True)
             shutil.rmtree(base, ignore_errors=True)
 
 
@@ -112,9 +114,8 @@ def open_lab(store: str, made: Made) -> Iterator[Lab]:
     if store == "folder":
         yield Lab(made, store)
         return
-    read_the_models_of_s3()  # once, before the forks
     start = {"rclone": rclone_server, "ministack": ministack_server}[store]
-    with start(made.fresh("server")) as server:
+    with start(made.fresh("server")) as server, models_of_s3_read():
         before = {name: os.environ.get(name) for name in server.env}
         os.environ.update(server.env)
         try:
@@ -126,15 +127,18 @@ def open_lab(store: str, made: Made) -> Iterator[Lab]:
                     os.environ[name] = text
 
 
-def read_the_models_of_s3() -> None:
-    """Let all clients share what botocore reads about S3: half a second for each of them, else."""
+@contextlib.contextmanager
+def models_of_s3_read() -> Iterator[None]:
+    """Import and read what clients of S3 need once, before the forks: half a second for each, else."""
+    import boto3
     import botocore.session
-    from botocore.loaders import create_loader
 
-    from segnets.store.s3 import _new_client
+    import segnets.store.s3  # noqa: F401
 
-    botocore.session.create_loader = functools.cache(create_loader)
-    _new_client()
+    shared = functools.cache(botocore.session.create_loader)
+    with patch.object(botocore.session, "create_loader", shared):
+        boto3.session.Session().client("s3", region_name="us-east-1")
+        yield
 
 
 def run_tapped(

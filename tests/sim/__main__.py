@@ -7,20 +7,18 @@ history alone (M is 1) also prints what happened in it. `--mutants` takes the ru
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crash.__main__ import commit
 from sim.campaign import MODES, run_many
 from sim.control import under_simulation
 from sim.history import run_history
 from sim.mutants import hunt
 from sim.rules import MUTANTS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "store": "memory",
         "part": given.part,
         "seed": given.seed,
-        "commit": commit(),
+        "commit": commit("tests/sim"),
         **found,
     }
     text = json.dumps(line)
@@ -83,17 +81,6 @@ def _mutants(given: argparse.Namespace, part: int, parts: int) -> dict[str, Any]
         "most_histories": given.histories,
         "seconds": round(time.monotonic() - began, 1),
     }
-
-
-def commit() -> str:
-    """Short hash of what is tried, with + if files of the program differ from it."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "segnets", "tests/sim")
-    return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
 
 
 def _parser() -> argparse.ArgumentParser:
