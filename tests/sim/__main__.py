@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.__main__ import commit
+
 from sim.campaign import MODES, run_many
 from sim.control import under_simulation
 from sim.history import run_history
