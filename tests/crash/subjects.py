@@ -31,6 +31,7 @@ from segnets.inference.predictor import Predictor
 from segnets.store.bag import DONE, Bag, BagReader
 from segnets.store.base import Store
 from segnets.store.entry import read_file
+from segnets.store.keys import parse_item
 from segnets.store.log import read_head, read_history
 from segnets.store.open import open_sink, open_source, open_store
 from segnets.store.tables import from_parquet
@@ -140,8 +141,10 @@ class _BagSubject(Subject):
         reader = BagReader(store, self.kind, self.subject_id())
         there = {line.key for lines in reader.items().values() for line in lines}
         done = reader.done()
+        # of two lines of one item a done names one, and gc may take the files of the other
+        instead = set() if done is None else {DONE, *done.items}
         said = tiny.acknowledged(place.acks)
-        return [key for key in said if key not in there and not (DONE in key and done is not None)]
+        return [key for key in said if key not in there and _item_of(key) not in instead]
 
     def done_files(self, store: Store) -> dict[str, str] | None:
         """Name -> digest of every file of the bag, read back; None while it is not complete."""
@@ -153,6 +156,12 @@ class _BagSubject(Subject):
             for file in line.files:
                 read_file(store, file)
         return {file.name: file.sha256 for line in lines for file in line.files}
+
+
+def _item_of(key: str) -> str:
+    named = parse_item(key)
+    assert named is not None, key
+    return named[0]
 
 
 @contextmanager

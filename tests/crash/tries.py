@@ -226,6 +226,8 @@ def aftermath(
         ended = run_tapped(subject, place, proceed_always, wait_s=tiny.WAIT_S, mutate=mutate)
         after = in_child(lambda: look(subject, place, expected))
         looks = [before.value, after.value]
+        if not (before.returned and after.returned):
+            return {"wrong_end": f"what it left cannot be looked at: {before}, {after}"}
     if not ended.returned:
         return {"wrong_end": f"the second run ended with {ended}"}
     return {name: [one[name] for one in looks if one.get(name)] for name in looks[1]}
