@@ -129,7 +129,7 @@ class MidEpoch(Trial):
             Record.save_if_due = before
 
 
-class _BagSubject(Subject):
+class BagSubject(Subject):
     """Acknowledged is what `put_item` or `put_done` has returned for."""
 
     kind: str
@@ -181,7 +181,7 @@ def acknowledging(place: Place) -> Iterator[None]:
         Bag._put = real  # type: ignore[method-assign]
 
 
-class Dataset(_BagSubject):
+class Dataset(BagSubject):
     """Drawn files to shards."""
 
     name = "dataset"
@@ -200,7 +200,7 @@ class Dataset(_BagSubject):
         return self.done_files(store)
 
 
-class Grid(_BagSubject):
+class Grid(BagSubject):
     """The plan of a grid of four."""
 
     name = "grid"
@@ -227,7 +227,7 @@ class Grid(_BagSubject):
         return self.done_files(store)
 
 
-class Evaluation(_BagSubject):
+class Evaluation(BagSubject):
     """Scores of a trial that is there."""
 
     name = "eval"
@@ -257,7 +257,7 @@ class Evaluation(_BagSubject):
         return [scores | {"env": 0, "time": 0}, files | {"eval.json": ""}]
 
 
-class Predictions(_BagSubject):
+class Predictions(BagSubject):
     """Masks of the frames of a folder, in parts of two frames."""
 
     name = "run"
