@@ -83,8 +83,9 @@ class FlowRuns:
             # the key makes it one run, however often it is asked for
             key = f"{self._root}:{trial}:{launch}{stage}"
             tags = [f"trial:{trial}", f"launch:{launch}"]
-            found = self._ask(lambda: self._create(config, tags, key))
-            logger.info("%s is flow run %s", trial, found.name)
+            name = _run_name(trial, launch, config.pause_at)
+            found = self._ask(lambda: self._create(config, name, tags, key))
+            logger.info("flow run %s is made", found.name)
             self._ask(self._warn_without_worker)
         run = Run(trial, found.id, signs)
         self._handles[run.id] = run
@@ -198,7 +199,7 @@ class FlowRuns:
                 logger.warning("waiting for the Prefect server %s: %s", self._client.api_url, fault)
             time.sleep(min(PAUSE_S, until - now))
 
-    def _create(self, config: TrainConfig, tags: list[str], key: str) -> Any:
+    def _create(self, config: TrainConfig, name: str, tags: list[str], key: str) -> Any:
         from prefect.deployments import run_deployment
         from prefect.exceptions import ObjectNotFound
 
@@ -209,6 +210,7 @@ class FlowRuns:
                     DEPLOYMENT,
                     parameters={"config": asdict(config)},
                     timeout=0,
+                    flow_run_name=name,
                     tags=tags,
                     idempotency_key=key,
                 ),
@@ -264,3 +266,9 @@ class FlowRuns:
         workers = self._client.read_workers_for_work_pool(pool) if pool else []
         if not any(str(getattr(one.status, "value", one.status)) == "ONLINE" for one in workers):
             logger.warning("no worker of the pool %s is online; the trials wait for one", pool)
+
+
+def _run_name(trial: str, launch: int, pause_at: int | None) -> str:
+    """What people read in the graph of a grid; a run is found by its tags, never by this."""
+    stage = "" if pause_at is None else f" to epoch {pause_at}"
+    return trial + stage + ("" if launch == 1 else f", launch {launch}")

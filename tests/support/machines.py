@@ -27,6 +27,7 @@ class Server:
             "PREFECT_HOME": str(home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": "/api",
         }
         if database is not None:
             self._env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
