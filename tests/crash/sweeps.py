@@ -20,6 +20,7 @@ from crash.subjects import SUBJECTS, Place, Subject
 from crash.taps import Injector, Op, Proceed
 from crash.tries import Count, Lab, exists, look, open_lab, run_tapped, total, undisturbed
 from segnets.store import gc
+from segnets.store.base import Store
 from segnets.store.keys import blob_prefix
 from segnets.store.log import read_head
 from segnets.store.names import list_subjects
@@ -78,13 +79,16 @@ def try_point(
 def sweep_every(place: Place, offset: int) -> Injector:
     """Collect before every EVERY-th operation, as another process might."""
     sweeping = threading.local()
+    opened: list[Store] = []  # once a run: a client of S3 is slow to make
 
     def inject(op: Op, proceed: Proceed) -> Any:
         if (op.index + offset) % EVERY == 0 and not getattr(sweeping, "now", False):
             sweeping.now = True
             try:
-                if exists(place):
-                    sweep(place)
+                if not opened and exists(place):
+                    opened.append(place.open(write=False))
+                for store in opened:
+                    sweep(store)
             finally:
                 sweeping.now = False
         return proceed()
@@ -92,9 +96,8 @@ def sweep_every(place: Place, offset: int) -> Injector:
     return inject
 
 
-def sweep(place: Place) -> None:
+def sweep(store: Store) -> None:
     """Collect what the rules allow, however young it is."""
-    store = place.open(write=False)
     found = gc.plan(store)
     found.blobs = gc.plan(store, courtesy_s=-60.0).blobs
     gc.collect(store, found)
@@ -106,7 +109,7 @@ def _swept(subject: Subject, place: Place, expected: Any, mutate: Mutate | None)
             mutate()
         if not exists(place):
             return []
-        sweep(place)
+        sweep(place.open(write=False))
         return _left(place) if expected is not None else []
 
     return in_child(body)
