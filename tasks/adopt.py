@@ -122,7 +122,8 @@ def adopt(store: Store, file: Path, dataset_id: str | None, options: argparse.Na
         shown = {**found.settings, **found.trained, "adopted": file.name[:80]}
         if found.over_batch:
             shown["lstm"] = "over the batch" if over_batch else "over time"
-        _put(store, config, trial, sha256, weights, found, shown, over_batch, options)
+        one = _Weights(config, trial, sha256, weights, found.losses, shown, over_batch)
+        _put(store, one, options)
         head = read_head(store, trial, sha256)
     assert head is not None
     return Adopted(
@@ -167,38 +168,42 @@ def _bytes_of(file: Path) -> bytes:
         ) from None
 
 
-def _put(
-    store: Store,
-    config: TrainConfig,
-    trial: str,
-    sha256: str,
-    weights: bytes,
-    found: Any,
-    shown: Mapping[str, Any],
-    over_batch: bool,
-    options: argparse.Namespace,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """What is put for one file: its trial, its weights as safetensors, what is told of it."""
+
+    config: TrainConfig
+    trial: str
+    sha256: str
+    data: bytes
+    losses: Mapping[str, Sequence[float]]
+    shown: Mapping[str, Any]
+    over_batch: bool
+
+
+def _put(store: Store, one: _Weights, options: argparse.Namespace) -> None:
     """Claim, put the files, score what was put, and say that it is done."""
     from segnets.data.reader import open_dataset
     from segnets.inference.device import resolve_runtime
     from segnets.training.checkpoint import EPOCHS_FILE, MODEL_FILE, WEIGHTS_FILE, model_bytes
     from segnets.training.curves import epochs_table, trial_view
 
+    config, name = one.config, str(one.shown["adopted"])
     runtime = resolve_runtime(config)
     cache = Path(options.cache) if options.cache else None
     with open_dataset(store, config.dataset, cache) as dataset:
-        model = model_bytes(config, dataset, trial, over_batch=over_batch, adopted=shown["adopted"])
-    with claim(store, trial, sha256, env=runtime.env()) as log:
+        model = model_bytes(config, dataset, one.trial, over_batch=one.over_batch, adopted=name)
+    with claim(store, one.trial, one.sha256, env=runtime.env()) as log:
         if log.head is not None and log.head.event == "done":
             return  # by another process, meanwhile
-        log.note("adopted", str(shown["adopted"]))
-        files = [log.put_file(WEIGHTS_FILE, weights), log.put_file(MODEL_FILE, model)]
+        log.note("adopted", name)
+        files = [log.put_file(WEIGHTS_FILE, one.data), log.put_file(MODEL_FILE, model)]
 
         def commit(event: str, rows: list[dict[str, Any]], scores: Mapping[str, Any]) -> None:
             table = log.put_file(EPOCHS_FILE, epochs_table(rows))
             view = trial_view(
                 config,
-                trial,
+                one.trial,
                 status="done" if event == "done" else "running",
                 rows=rows,
                 best_epoch=config.epochs if scores else None,
@@ -218,11 +223,11 @@ def _put(
                     "state_sha256": None,
                     **scores,
                 },
-                view=view | {"settings": dict(shown)},
+                view=view | {"settings": dict(one.shown)},
             )
 
-        commit("checkpoint", _rows(found.losses, config.epochs, {}), {})
-        job = val_job(trial, files[0].sha256, config.dataset)
+        commit("checkpoint", _rows(one.losses, config.epochs, {}), {})
+        job = val_job(one.trial, files[0].sha256, config.dataset)
         network = run_job(store, job, options.cache, quiet=options.quiet).network
         assert network is not None
         scores = {
@@ -231,8 +236,8 @@ def _put(
             "val_loss": None,
             "pixel_accuracy": network["pixel_accuracy"],
         }
-        commit("done", _rows(found.losses, config.epochs, network), scores)
-        logger.info("%s is trial %s, val_miou %.4f", options.file, trial, network["miou"])
+        commit("done", _rows(one.losses, config.epochs, network), scores)
+        logger.info("%s is trial %s, val_miou %.4f", options.file, one.trial, network["miou"])
 
 
 def _rows(
