@@ -19,8 +19,9 @@ from segnets.app.pages.pairbar import pair_bar
 from segnets.app.pages.paircurves import PairCurves
 from segnets.app.pages.pictures import Ask, Key, known, last_frame, supply, truth_of
 from segnets.app.pages.table import short_setting, written
+from segnets.app.pages.told import Told
 from segnets.app.pages.verdict import class_gaps, cost_fact, verdict_facts
-from segnets.app.parts import Bar, Notice
+from segnets.app.parts import Bar
 from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count
 from segnets.app.rivals import NoPair, alike, choose
@@ -47,7 +48,6 @@ class ComparePage:
         self._contest: Contest | None = None
         self._side = "a"
         self.bar = Bar(kind="top", on_message=self._on_bar)
-        self.notice = Notice(tone="big", margin=(24, 22))
         self.verdict = Verdict()
         self.duel = Duel(
             on_message=self._on_duel,
@@ -78,16 +78,12 @@ class ComparePage:
             stylesheets=[css("stack")],
             margin=0,
         )
-        self.body = pn.Column(
+        self._told = Told(
+            self.bar,
             self.verdict,
             pn.Column(left, right, stylesheets=[css("columns"), _TWO_TO_ONE], margin=(12, 0, 0, 0)),
-            stylesheets=[css("body")],
-            margin=0,
-            visible=False,
         )
-        self.view = pn.Column(
-            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
-        )
+        self.view = self._told.view
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -100,7 +96,7 @@ class ComparePage:
         self._draw_bar()
         if isinstance(pair, NoPair):
             self._shown = ()
-            self._tell(pair.title, pair.sentence, pair.command)
+            self._told.tell(pair.title, pair.sentence, pair.command)
             return
         wanted = (*(one.id for one in pair), *(one.key for one in pair))
         if wanted == self._shown:
@@ -108,7 +104,7 @@ class ComparePage:
             return
         self._shown = wanted
         if self._contest is None:
-            self._tell("", "Comparing …", "")
+            self._told.tell("", "Comparing …")
         self.session.later(
             partial(self._read, *pair), partial(self._have, wanted), partial(self._failed, wanted)
         )
@@ -131,9 +127,9 @@ class ComparePage:
         self._keys = self._tables[0].rows.keys() & self._tables[1].rows.keys()
         self._drawn = wanted
         if not rows:
-            self._tell("Nothing to compare", "These two have no sample in common.", "")
+            self._told.tell("Nothing to compare", "These two have no sample in common.")
             return
-        self._tell("", "", "")
+        self._told.tell()
         self.duel.param.update(
             source="|".join(wanted[:2]),
             labels={
@@ -161,11 +157,7 @@ class ComparePage:
     def _failed(self, wanted: tuple[str, ...], says: str) -> None:
         if wanted == self._shown:
             self._shown = ()  # the next news ask again
-            self._tell("The two could not be compared", says, "")
-
-    def _tell(self, title: str, says: str, command: str) -> None:
-        self.notice.say(says, title=title, command=command)
-        self.body.visible = not says
+            self._told.tell("The two could not be compared", says)
 
     def _draw_verdict(self) -> None:
         if self._contest is None or self._pair is None or self._drawn != self._shown:

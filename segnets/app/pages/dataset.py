@@ -25,6 +25,7 @@ from segnets.app.pages.pictures import (
     supply,
     truth_of,
 )
+from segnets.app.pages.told import Told
 from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice
 from segnets.app.read import Display
 from segnets.app.records import Dataset
@@ -51,7 +52,6 @@ class DatasetPage:
         self._display = Display({}, None)
         self._facts = Facts()
         self.bar = Bar(kind="top", on_message=self._on_bar)
-        self.notice = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
         self.frequency, self.frequency_bar = Frequency(), Bar(on_message=self._on_bar)
         self.problems, self.problems_bar = Rows(columns=_PROBLEM_COLUMNS, stacked=True), Bar()
@@ -80,17 +80,13 @@ class DatasetPage:
             stylesheets=[css("stack")],
             margin=0,
         )
-        self.body = pn.Column(
+        self._told = Told(
+            self.bar,
             self.figures,
             pn.Column(left, right, stylesheets=[css("columns")], margin=(12, 0, 0, 0)),
             self.pictures,
-            stylesheets=[css("body")],
-            margin=0,
-            visible=False,
         )
-        self.view = pn.Column(
-            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
-        )
+        self.view = self._told.view
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -99,13 +95,13 @@ class DatasetPage:
         self._draw_bar(dataset)
         if dataset is None:
             self._shown = ("", "")
-            self._tell(*self._nothing())
+            self._told.tell(*self._nothing())
             return
         wanted = (dataset.id, dataset.key)
         if wanted == self._shown:
             return
         self._shown = wanted
-        self._tell("", "Reading the tables …", "")
+        self._told.tell("", "Reading the tables …")
         self.session.later(
             lambda: (
                 facts(self.session.reader, dataset),
@@ -144,7 +140,7 @@ class DatasetPage:
             return
         self._facts, self._display = tables
         found = self._facts
-        self._tell("", "", "")
+        self._told.tell()
         self._draw_bar(dataset)
         self.figures.figures = dataset_figures(dataset, found)
         self.frequency.splits = [
@@ -190,11 +186,7 @@ class DatasetPage:
     def _failed(self, wanted: tuple[str, str], says: str) -> None:
         if wanted == self._shown:
             self._shown = ("", "")  # so that the next news ask again
-            self._tell("The tables could not be read", says, "")
-
-    def _tell(self, title: str, says: str, command: str) -> None:
-        self.notice.say(says, title=title, command=command)
-        self.body.visible = not says
+            self._told.tell("The tables could not be read", says)
 
     def _draw_bar(self, chosen: Dataset | None) -> None:
         datasets = sorted(self.session.snapshot.datasets.values(), key=lambda one: -one.time)

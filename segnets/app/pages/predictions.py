@@ -15,11 +15,12 @@ from segnets.app.pages.drift import (
     share_rows,
 )
 from segnets.app.pages.pictures import Ask, Key, known, supply
+from segnets.app.pages.told import Told
 from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice
 from segnets.app.records import Run, class_values, count, number, text
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.takeaway import night_rows, to_csv
-from segnets.app.theme import CARD, css
+from segnets.app.theme import CARD
 from segnets.app.viewer import Viewer
 from segnets.labels import NUM_CLASSES
 
@@ -47,7 +48,6 @@ class PredictionsPage:
         self._frames = Frames({}, {})
         self._night = ""
         self.bar = Bar(kind="top", on_message=self._on_bar)
-        self.notice = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
         self.nights_bar = Bar()
         self.nights = Nights(on_message=self._on_nights)
@@ -64,19 +64,15 @@ class PredictionsPage:
             margin=(0, 0, 12, 0),
         )
         self.cards = NightCards()
-        self.body = pn.Column(
+        self._told = Told(
+            self.bar,
             self.figures,
             pn.Column(self.nights_bar, self.nights, stylesheets=[CARD], margin=(12, 0)),
             self.none,
             self.viewer,
             self.cards,
-            stylesheets=[css("body")],
-            margin=0,
-            visible=False,
         )
-        self.view = pn.Column(
-            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
-        )
+        self.view = self._told.view
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -84,14 +80,14 @@ class PredictionsPage:
         run = self._run()
         self._draw_bar(run)
         if run is None:
-            self._tell(*self._nothing())
+            self._told.tell(*self._nothing())
             return
         wanted = (run.id, run.key, self.session.view.night)
         if wanted == self._shown:
             return
         self._shown = wanted
         if not self._nights:
-            self._tell("", "Reading the nights …", "")
+            self._told.tell("", "Reading the nights …")
         self.session.later(
             lambda: self._ask(run.id, wanted[2]),
             lambda answer: self._have(wanted, answer),
@@ -142,9 +138,9 @@ class PredictionsPage:
         nights, self._frames, training, shown = answer
         self._nights, self._night = nights, shown
         if not nights:
-            self._tell("No night yet", f"Run {wanted[0]} has recorded no whole night yet.", "")
+            self._told.tell("No night yet", f"Run {wanted[0]} has recorded no whole night yet.")
             return
-        self._tell("", "", "")
+        self._told.tell()
         night = next(one for one in nights if one.id == shown)
         self._draw_bar(self._run())
         self.figures.figures = night_figures(nights, night, training)
@@ -178,11 +174,7 @@ class PredictionsPage:
 
     def _failed(self, sentence: str) -> None:
         self._shown = ("", "", "")  # so that the next news ask again
-        self._tell("The predictions could not be read", sentence, "")
-
-    def _tell(self, title: str, sentence: str, command: str) -> None:
-        self.notice.say(sentence, title=title, command=command)
-        self.body.visible = not sentence
+        self._told.tell("The predictions could not be read", sentence)
 
     def _draw_bar(self, chosen: Run | None) -> None:
         snapshot = self.session.snapshot

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import panel as pn
-
 from segnets.app.pages.pictures import (
     Ask,
     Key,
@@ -14,12 +12,12 @@ from segnets.app.pages.pictures import (
     truth_of,
 )
 from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
-from segnets.app.parts import SAVE_CSV, Bar, Notice
+from segnets.app.pages.told import Told
+from segnets.app.parts import SAVE_CSV, Bar
 from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.takeaway import sample_rows, to_csv
-from segnets.app.theme import css
 from segnets.app.viewer import Viewer
 
 
@@ -32,7 +30,6 @@ class SamplesPage:
         self._table = Samples({}, None)
         self._display = Display({}, None)
         self.bar = Bar(kind="top", on_message=self._on_bar)
-        self.notice = Notice(tone="big", margin=(24, 22))
         self.viewer = Viewer(
             on_message=self._on_viewer,
             layer=session.view.layer,
@@ -40,10 +37,11 @@ class SamplesPage:
             order=session.view.order,
             sample=session.view.sample,
         )
-        self.body = pn.Column(self.viewer, stylesheets=[css("body")], margin=0, visible=False)
-        self.view = pn.Column(
-            self.bar, self.notice, self.body, margin=0, stylesheets=[css("stack")]
+        self._told = Told(
+            self.bar,
+            self.viewer,
         )
+        self.view = self._told.view
         session.listeners.append(self._on_view)
 
     def refresh(self) -> None:
@@ -51,14 +49,14 @@ class SamplesPage:
         evaluation = self._evaluation()
         self._draw_bar(evaluation)
         if evaluation is None:
-            self._tell(*self._nothing())
+            self._told.tell(*self._nothing())
             return
         wanted = (evaluation.id, evaluation.key)
         if wanted == self._shown:
             return
         self._shown = wanted
         if not self._table.rows:
-            self._tell("", "Reading the samples …", "")
+            self._told.tell("", "Reading the samples …")
         self.session.later(
             lambda: (
                 self.session.reader.samples(evaluation.id),
@@ -117,9 +115,9 @@ class SamplesPage:
             return
         self._table, self._display = table, display
         if not table.rows:
-            self._tell("No samples", f"Evaluation {evaluation.id} kept no table of samples.", "")
+            self._told.tell("No samples", f"Evaluation {evaluation.id} kept no table of samples.")
             return
-        self._tell("", "", "")
+        self._told.tell()
         wanted = self.session.view.sample
         keys = {f"{split}/{name}" for split, name in table.rows}
         if wanted and wanted not in keys:
@@ -130,11 +128,7 @@ class SamplesPage:
 
     def _failed(self, sentence: str) -> None:
         self._shown = ("", "")  # so that the next news ask again
-        self._tell("The samples could not be read", sentence, "")
-
-    def _tell(self, title: str, sentence: str, command: str) -> None:
-        self.notice.say(sentence, title=title, command=command)
-        self.body.visible = not sentence
+        self._told.tell("The samples could not be read", sentence)
 
     def _draw_bar(self, chosen: Evaluation | None, warning: str = "") -> None:
         snapshot = self.session.snapshot
