@@ -17,11 +17,11 @@ def site(tmp_path):
     (tmp_path / "prefect").mkdir()
     (tmp_path / "machine").mkdir()
     server = Server(tmp_path / "prefect", clean_env())
-    server.start()
     env = {**world.env, **server.env, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     env |= {"SEGNETS_HOME": str(ROOT), "SEGNETS_STORE": str(world.store)}
     machine = Machine(tmp_path / "machine", env)
     try:
+        server.start()
         deploy(env)
         machine.start("default")
         machine.start("gpu", 2)

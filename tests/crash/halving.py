@@ -6,11 +6,10 @@ Four tiny trials of three epochs: all come to epoch 1, two to epoch 2, one to it
 those of the plan, of every trial, and of the two decisions; after each kill the same search goes on.
 """
 
-import random
 from typing import Any
 
 from crash import tiny
-from crash.points import try_at, worth
+from crash.points import kills, try_at
 from crash.subjects import BagSubject, Place, acknowledging
 from crash.tries import Count, open_lab, total, undisturbed
 from segnets.config.build import build
@@ -69,11 +68,7 @@ def run(part: int, parts: int, seed: int, store: str, sample: int | None = None)
     with tiny.prepare() as made, open_lab(store, made) as lab:
         subject = Search(made)
         expected, calm = undisturbed(subject, lab)
-        points = [k for k, where in enumerate(calm["places"]) if worth("kill", where)]
-        mine = points[part - 1 :: parts]
-        if sample is not None:
-            mine = random.Random(seed).sample(points, sample)
-        for k in mine:
+        for k in kills(calm, part, parts, seed, sample):
             with lab.place(subject) as place:
                 wrong = try_at(subject, place, "kill", k, expected)
             count.add(wrong, f"killed at {k} ({calm['places'][k]})")

@@ -91,6 +91,14 @@ def worth(injector: str, place: str) -> bool:
     return True
 
 
+def kills(calm: dict[str, Any], part: int, parts: int, seed: int, sample: int | None) -> list[int]:
+    """This part's share of the operations before which a kill matters; or `sample` of all."""
+    points = [k for k, where in enumerate(calm["places"]) if worth("kill", where)]
+    return (
+        points[part - 1 :: parts] if sample is None else random.Random(seed).sample(points, sample)
+    )
+
+
 def try_point(subject: Subject, lab: Lab, injector: str, k: int, expected: Any) -> dict[str, Any]:
     """One try; what is wrong, empty values where nothing is."""
     with lab.place(subject) as place:

@@ -7,7 +7,6 @@ whole, the result must be the undisturbed one's, and of a trial that is done not
 head does not name.
 """
 
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from crash import tiny
 from crash.forks import in_child
 from crash.injectors import kill_before
-from crash.points import worth
+from crash.points import kills
 from crash.subjects import SUBJECTS, Place, Subject
 from crash.taps import Injector, Op, Proceed
 from crash.tries import Count, Lab, exists, look, open_lab, run_tapped, total, undisturbed
@@ -38,11 +37,7 @@ def run(part: int, parts: int, seed: int, store: str, sample: int | None = None)
         for name, make in SUBJECTS.items():
             subject, count = make(made), counts.setdefault(name, Count())
             expected, calm = undisturbed(subject, lab)
-            points = [k for k, where in enumerate(calm["places"]) if worth("kill", where)]
-            mine = points[part - 1 :: parts]
-            if sample is not None:
-                mine = random.Random(seed).sample(points, sample)
-            for k in mine:
+            for k in kills(calm, part, parts, seed, sample):
                 count.add(try_point(subject, lab, k, expected), f"{name}, killed at {k}")
     return total(counts)
 

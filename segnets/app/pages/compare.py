@@ -104,7 +104,7 @@ class ComparePage:
             return
         self._shown = wanted
         if self._contest is None:
-            self._told.tell("", "Comparing …")
+            self._told.tell(says="Comparing …")
         self.session.later(
             partial(self._read, *pair), partial(self._have, wanted), partial(self._failed, wanted)
         )

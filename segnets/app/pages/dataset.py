@@ -101,7 +101,7 @@ class DatasetPage:
         if wanted == self._shown:
             return
         self._shown = wanted
-        self._told.tell("", "Reading the tables …")
+        self._told.tell(says="Reading the tables …")
         self.session.later(
             lambda: (
                 facts(self.session.reader, dataset),

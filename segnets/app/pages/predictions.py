@@ -87,7 +87,7 @@ class PredictionsPage:
             return
         self._shown = wanted
         if not self._nights:
-            self._told.tell("", "Reading the nights …")
+            self._told.tell(says="Reading the nights …")
         self.session.later(
             lambda: self._ask(run.id, wanted[2]),
             lambda answer: self._have(wanted, answer),

@@ -56,7 +56,7 @@ class SamplesPage:
             return
         self._shown = wanted
         if not self._table.rows:
-            self._told.tell("", "Reading the samples …")
+            self._told.tell(says="Reading the samples …")
         self.session.later(
             lambda: (
                 self.session.reader.samples(evaluation.id),
