@@ -6,7 +6,7 @@ the best epoch's, else the newest one's.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -65,23 +65,28 @@ def list_subjects(store: Store) -> dict[str, list[str]]:
 
 
 def look(store: Store) -> list[Subject]:
-    """Every subject with its state and size: two listings, and the head of each trial.
+    """Every subject with its state and size: two listings, the second beside the heads of the trials.
 
     What is in a bag is told by the names of its lines; whether they still fit their seals, and whether
     their files are there, is what verify reads.
     """
     subjects = _subjects(store)
     by_id = {(one.kind, one.id): one for one in subjects}
-    for listed in store.list("obj/"):
-        blob = parse_blob(listed.key)
-        owner = None if blob is None else by_id.get((blob.kind, blob.subject))
-        if owner is not None:
-            owner.size += listed.size
-            owner.files += 1
-    trials = [one for one in subjects if one.kind == "trial"]
-    heads = side_by_side([partial(survey, store, one.id, one.slots) for one in trials], AT_ONCE)
-    for trial, found in zip(trials, heads, strict=True):
-        trial.state = _trial_state(found.head)
+
+    def add_sizes() -> None:
+        for listed in store.list("obj/"):
+            blob = parse_blob(listed.key)
+            owner = None if blob is None else by_id.get((blob.kind, blob.subject))
+            if owner is not None:
+                owner.size += listed.size
+                owner.files += 1
+
+    def add_state(trial: Subject) -> None:
+        trial.state = _trial_state(survey(store, trial.id, trial.slots).head)
+
+    reads: list[Callable[[], None]] = [add_sizes]
+    reads += [partial(add_state, one) for one in subjects if one.kind == "trial"]
+    side_by_side(reads, AT_ONCE)
     for one in subjects:
         one.state = one.state or _bag_state(one)
     return subjects
