@@ -37,6 +37,17 @@ _UNTIL_SHOWN = f"""(viewer, to) => new Promise((done, fail) => {{
   requestAnimationFrame(look);
 }})"""
 
+# Clicks a row, then looks before each frame until one curve more is in the figure; the next frame has it.
+_UNTIL_DRAWN = """(row) => new Promise((done, fail) => {
+  const curves = () => Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
+    .filter((model) => model.type === "ColumnDataSource" && model.get_column("name")?.length).length;
+  const before = curves(), began = performance.now();
+  row.querySelector("[tabulator-field=trial]").click();
+  const look = () => curves() > before ? requestAnimationFrame(() => done(performance.now() - began))
+    : performance.now() - began > 30000 ? fail("no curve in 30 s") : requestAnimationFrame(look);
+  requestAnimationFrame(look);
+})"""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -135,6 +146,20 @@ def look_at_trials(browser: Any, served: Served, rounds: int) -> tuple[list[floa
             opened.see(".tabulator-row", timeout_s=90)
             again.append(time.monotonic() - began)
     return took, again
+
+
+def tick_rows(browser: Any, served: Served, rounds: int) -> list[float]:
+    """Milliseconds from the click on a row until its curve is drawn."""
+    took: list[float] = []
+    with _tab(browser, served) as opened:
+        for number in range(rounds):  # each a trial whose curve nobody has seen
+            if number % 4 == 0:
+                opened.open("?p=trials&sel=")
+                opened.see(".tabulator-row >> nth=0")
+            opened.page.wait_for_timeout(1000)
+            row = opened.page.locator(".tabulator-row").nth(number)
+            took.append(row.evaluate(_UNTIL_DRAWN))
+    return took
 
 
 def watch_live(browser: Any, served: Served, store: Store, rounds: int) -> list[float]:

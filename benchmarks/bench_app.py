@@ -55,7 +55,7 @@ def samples(browser: Any, folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def trials(browser: Any, folder: Path, rounds: int, num: int) -> dict[str, Any]:
-    """First view and a live tick of a store of many trials, on a folder and on S3."""
+    """First view, the curve of a ticked row and a live tick of a store of many trials, on a folder and on S3."""
     found: dict[str, Any] = {}
     with rclone_server(folder / "server") as server:
         kinds: dict[str, tuple[str, Path, dict[str, str]]] = {
@@ -70,7 +70,11 @@ def trials(browser: Any, folder: Path, rounds: int, num: int) -> dict[str, Any]:
             app_views.fill(root, num, conditional=kind == "folder")
             with app_views.serving(folder / f"{kind}.log", url, env) as served:
                 took, again = app_views.look_at_trials(browser, served, rounds)
-                found[kind] = {"first_rows_s": median(took, 2), "cached_s": median(again, 2)}
+                found[kind] = {
+                    "first_rows_s": median(took, 2),
+                    "cached_s": median(again, 2),
+                    "tick_ms": median(app_views.tick_rows(browser, served, rounds)),
+                }
                 if kind == "folder":
                     live = app_views.watch_live(browser, served, FolderStore(root), rounds)
                     found["live_tick_bytes"] = int(median(live, 0))

@@ -60,6 +60,7 @@ def _write_trial(root: Path, trial: str, *, conditional: bool) -> None:
             event="claim" if seq == 0 else "done" if seq == EPOCHS else "checkpoint",
             epoch=seq,
             step=seq * 10,
+            files=kept[-1].files if seq else (),
             live=tuple(kept),
         )
         _write(root / slot_key(trial, seq, 1, WRITER, conditional=conditional), to_bytes(entry))

@@ -4,6 +4,7 @@ from support.results_store import LiveTrial, scene, write_store
 from support.servers import free_port, rclone_server
 
 from segnets.labels import CLASS_NAMES
+from segnets.store.history import read_head
 from segnets.store.open import open_store
 
 SAMPLES = 8
@@ -190,3 +191,20 @@ def test_a_store_that_is_away_or_empty_says_so_and_fills_by_itself(
             trial.close()
         assert not opened.has_sideways_scroll()
         assert opened.complaints() == {}
+
+
+def test_a_curve_that_cannot_be_read_is_said_where_it_would_stand(app, made, tab):
+    store, content = made
+    trial = content["plan"][2][0]
+    [table] = [ref for ref in read_head(store, trial).files if ref.name == "epochs.parquet"]
+    file = store.local_path(table.key)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9])
+    try:
+        opened = tab(app)
+        opened.open(f"?p=trials&sel={trial}")
+        opened.wait_for(trial, ".note")
+        assert table.key in opened.page.locator(".note", has_text=trial).last.inner_text()
+        assert opened.complaints() == {}
+    finally:
+        file.write_bytes(whole)

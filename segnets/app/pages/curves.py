@@ -60,6 +60,7 @@ class Curves:
         self._smoothing: float | None = None  # until somebody moves the slider
         self._class = CLASS_NAMES[0]
         self._shown: list[tuple[str, str, str, list[dict[str, Any]]]] = []
+        self._fault = ""
         self._kind: tuple[Any, ...] = ()
         self.bar = Bar(on_message=self._on_bar)
         self.foot = Bar(on_message=self._on_bar)
@@ -86,9 +87,11 @@ class Curves:
         )
         self._draw_bars()
 
-    def show(self, trials: Sequence[tuple[str, str, str, list[dict[str, Any]]]]) -> None:
-        """Show (id, name, colour, epochs rows) of each ticked trial."""
-        self._shown = list(trials)
+    def show(
+        self, trials: Sequence[tuple[str, str, str, list[dict[str, Any]]]], fault: str = ""
+    ) -> None:
+        """Show (id, name, colour, epochs rows) of each ticked trial; say why one is missing."""
+        self._shown, self._fault = list(trials), fault
         kind = (self.session.view.metric, self._axis, self._weight(), self._class)
         again, self._kind = kind != self._kind, kind
         held = {slot.trial: slot for slot in self.slots if slot.trial}
@@ -257,7 +260,7 @@ class Curves:
             self._class = str(value)
         elif key == "smoothing" and isinstance(value, int | float) and 0 <= value < 1:
             self._smoothing = float(value)
-        self.show(self._shown)
+        self.show(self._shown, self._fault)
 
     def _draw_bars(self) -> None:
         metric = self.session.view.metric
@@ -305,6 +308,10 @@ class Curves:
             )
         if metric == "loss":
             items.append({"type": "note", "text": "strong: val, pale: train"})
-        if not self._shown:
+        if self._fault:
+            items.append({"type": "note", "text": self._fault})
+        elif not self._shown:
             items.append({"type": "note", "text": "tick trials to see their curves"})
+        elif not any(rows for *_, rows in self._shown):
+            items.append({"type": "note", "text": "no epoch of the ticked trials is saved yet"})
         self.foot.items = items

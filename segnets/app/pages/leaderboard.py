@@ -41,6 +41,7 @@ class Leaderboard:
         self._colors: dict[str, str] = {}
         self._rows_of: dict[str, tuple[str, list[dict[str, Any]]]] = {}  # trial -> view key, epochs
         self._asked: set[tuple[str, str]] = set()
+        self._unread: dict[str, str] = {}  # trial -> why its curve is missing
         self._kept: set[str] | None = None  # trials within the ranges of What matters; None: all
         self.bar = Bar(kind="top", on_message=self._on_bar)
         self.empty = Notice(tone="big", margin=(24, 22))
@@ -300,10 +301,13 @@ class Leaderboard:
     def _have_curve(self, trial: str, key: str, rows: list[dict[str, Any]]) -> None:
         self._asked.discard((trial, key))
         self._rows_of[trial] = (key, rows)
+        self._unread.pop(trial, None)
         self._draw_curves()
 
-    def _have_no_curve(self, trial: str, key: str, _sentence: str) -> None:
+    def _have_no_curve(self, trial: str, key: str, sentence: str) -> None:
         self._asked.discard((trial, key))  # the next news ask again
+        self._unread[trial] = sentence
+        self._draw_curves()
 
     def _draw_curves(self) -> None:
         ticked = self._ticked()
@@ -314,7 +318,8 @@ class Leaderboard:
                 (trial, short_name(known[trial]), self._colors[trial], self._rows_of[trial][1])
                 for trial in ticked
                 if trial in self._rows_of and trial in self._colors
-            ]
+            ],
+            next((self._unread[trial] for trial in ticked if trial in self._unread), ""),
         )
         rows = []
         for trial in ticked:
