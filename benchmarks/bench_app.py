@@ -1,6 +1,7 @@
 """How long a user of the results app waits, measured in the system's Chromium against `panel serve`.
 
 python benchmarks/bench_app.py [--quick] [--save] [--rounds N] [--only samples,trials,sessions]
+    [--peers PYTHON]
 
 Wall time in the browser, medians of one run: milliseconds from the key or click until the picture
 stands; seconds from the address until the first row is there, in a profile without a cache and again.
@@ -19,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import app_peers
 import app_sessions
 import app_views
 from playwright.sync_api import sync_playwright
@@ -69,10 +71,9 @@ def trials(browser: Any, folder: Path, rounds: int, num: int) -> dict[str, Any]:
         for kind, (url, root, env) in kinds.items():
             app_views.fill(root, num, conditional=kind == "folder")
             with app_views.serving(folder / f"{kind}.log", url, env) as served:
-                took, again = app_views.look_at_trials(browser, served, rounds)
+                looks = app_views.look_at_trials(browser, served, rounds)
                 found[kind] = {
-                    "first_rows_s": median(took, 2),
-                    "cached_s": median(again, 2),
+                    **{name: median(took, 2) for name, took in looks.items()},
                     "tick_ms": median(app_views.tick_rows(browser, served, rounds)),
                 }
                 if kind == "folder":
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="into benchmarks/RESULTS")
     parser.add_argument("--rounds", type=int, help="of each measurement")
     parser.add_argument("--only", default="samples,trials,sessions", help="parts, comma between")
+    parser.add_argument("--peers", help="a python with tensorboard and mlflow: measure them too")
     given = parser.parse_args()
     rounds = given.rounds or (3 if given.quick else 9)
     found: dict[str, Any] = {}
@@ -126,6 +128,9 @@ def main() -> None:
             (Path(name) / part).mkdir()
             found[part] = parts[part](Path(name) / part)
             print(part, found[part], file=sys.stderr)
+        if given.peers:
+            num = 100 if given.quick else TRIALS
+            found["peers"] = app_peers.measure(browser, given.peers, Path(name), rounds, num)
         browser.close()
     report("bench_app", {}, rounds=rounds, **found)
 
