@@ -30,6 +30,7 @@ from segnets.errors import ConfigError, SegnetsError, ServerAway, Stopped
 from segnets.recipes import RECIPES
 from segnets.signals import STOP_SIGNALS
 from segnets.store.open import resolve_url
+from segnets.store.preflight import nobody_there
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,6 +101,7 @@ def as_flow(fn: Callable[P, R]) -> Callable[P, R]:
     quiet_for_our_errors()
     if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker started this process
         leave_with_worker()
+        nobody_there()
 
     @functools.wraps(fn)
     def body(*args: P.args, **kwargs: P.kwargs) -> Any:

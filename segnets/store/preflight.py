@@ -15,9 +15,16 @@ from segnets.store.keys import new_writer, probe_key
 from segnets.store.retry import at_most
 
 WAIT_S = 15.0
-"""How long a store may take to answer at the start."""
+"""How long a store may take to answer at the start, where somebody is there to try again."""
 
 logger = logging.getLogger("segnets.store")
+_somebody_there = True
+
+
+def nobody_there() -> None:
+    """From now on, in this process, the start waits for a store as long as everything after it does."""
+    global _somebody_there  # noqa: PLW0603  # a fact about the process, like its signals
+    _somebody_there = False
 
 
 class Probed(Store, Protocol):
@@ -37,7 +44,7 @@ def probe(store: Probed, *, conditional: bool | None = None) -> None:
     """
     key = probe_key(new_writer())
     first, second, third = b"first\n", b"second\n", b"third\n"
-    with at_most(WAIT_S):
+    with at_most(_start_wait_s(store)):
         try:
             store.conditional = conditional is not False and _excludes(store, key, first, second)
             store.put(key, third)
@@ -60,8 +67,12 @@ def probe(store: Probed, *, conditional: bool | None = None) -> None:
 
 def check_readable(store: Store) -> None:
     """Ask for one key of a listing, which writes nothing; StoreError says what is wrong."""
-    with at_most(WAIT_S):
+    with at_most(_start_wait_s(store)):
         store.list("", limit=1)
+
+
+def _start_wait_s(store: Store) -> float:
+    return WAIT_S if _somebody_there else store.patience.wait_s
 
 
 def _excludes(store: Probed, key: str, first: bytes, second: bytes) -> bool:

@@ -14,7 +14,7 @@ from support.servers import S3Server
 from support.stores import use_server
 
 from segnets.errors import Conflict, Corrupt, Denied, NotFound, StoreError, Unavailable
-from segnets.store import retry, s3
+from segnets.store import preflight, retry, s3
 from segnets.store.entry import FileRef, Live, digest_of, read_file
 from segnets.store.log import claim, read_head, read_history
 from segnets.store.open import open_store
@@ -235,6 +235,22 @@ def test_a_closed_port_is_waited_for_and_named(line):
     line.proxy.accept()
     thread.join(10)
     assert line.direct.get("obj/x") == b"1"
+
+
+def test_who_is_alone_waits_for_a_store_that_is_away_at_the_start(line, monkeypatch):
+    monkeypatch.setattr(preflight, "WAIT_S", 0.3)
+    line.proxy.refuse()
+    with pytest.raises(Unavailable, match=r"Connection refused.*tried for 0 s"):
+        preflight.probe(line.store)
+    monkeypatch.setattr(preflight, "_somebody_there", True)  # put back after the test
+    preflight.nobody_there()
+    later = threading.Timer(1, line.proxy.accept)
+    later.start()
+    began = time.monotonic()
+    preflight.probe(line.store)
+    preflight.check_readable(line.store)
+    assert time.monotonic() - began > 0.9
+    later.join()
 
 
 def test_bytes_that_stay_wrong_are_never_handed_out(line):
