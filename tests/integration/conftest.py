@@ -1,19 +1,13 @@
 """A tiny world for commands, and one Prefect server a session."""
 
-import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.commands import QUICK, ROOT, SMALL, PrefectServer, World, clean_env, new_world
-from support.machines import Server, deploy
+from support.machines import Machine, Server, deploy
 
 
 @pytest.fixture
@@ -70,36 +64,6 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory):
         server.stop()
 
 
-@dataclass
-class Workers:
-    """The workers of a pool by their queue, each a session of its own, and how to start one."""
-
-    folder: Path
-    env: dict[str, str]
-    started: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-
-    def start(self, queue: str) -> None:
-        """Start the worker of a queue; its log lies in the folder."""
-        words = ["worker", "start", "-p", "segnets", "-q", queue, "--limit", "2"]
-        with (self.folder / f"{queue}.log").open("a") as log:
-            self.started[queue] = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "--no-prompt", *words],
-                env=self.env,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def stop(self) -> None:
-        """Stop those that live."""
-        for worker in self.started.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGTERM)
-        for worker in self.started.values():
-            worker.wait(60)
-
-
 @pytest.fixture(scope="module")
 def workers(prefect_server, made, tmp_path_factory):
     """A pool with both queues, the five deployments, and a worker for each queue."""
@@ -110,8 +74,8 @@ def workers(prefect_server, made, tmp_path_factory):
         "SEGNETS_STORE": str(made.store),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
-    found = Workers(tmp_path_factory.mktemp("workers"), env)
+    machine = Machine(tmp_path_factory.mktemp("workers"), env)
     for queue in ("default", "gpu"):
-        found.start(queue)
-    yield found
-    found.stop()
+        machine.start(queue, limit=2)
+    yield machine
+    machine.stop()

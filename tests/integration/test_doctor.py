@@ -288,8 +288,8 @@ def test_workers_that_ask_are_online_and_one_that_has_left_is_missed(
     prefect(prefect_server, "work-queue", "pause", "gpu", "--pool", "segnets")
     assert "the queue gpu is paused" in doctor(**prefect_server.env).text("workers")
     prefect(prefect_server, "work-queue", "resume", "gpu", "--pool", "segnets")
-    workers.started["gpu"].send_signal(signal.SIGTERM)
-    workers.started["gpu"].wait(60)
+    workers.workers["gpu"].send_signal(signal.SIGTERM)
+    workers.workers["gpu"].wait(60)
     missed = wait_for(
         lambda: not (seen := doctor(**prefect_server.env)).found["workers"]["ok"] and seen
     )

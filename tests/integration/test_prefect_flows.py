@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from support.commands import QUICK, ended
@@ -105,8 +106,7 @@ def test_a_killed_trial_is_launched_again_as_another_run(workers, prefect_server
     os.kill(process_of(child["id"]), signal.SIGKILL)
     state = wait_for_end(prefect_server, run)
     assert state["type"] == "COMPLETED", state
-    (tag,) = [tag for tag in child["tags"] if tag.startswith("trial:")]
-    runs = trials_of(prefect_server, tag.removeprefix("trial:"))
+    runs = trials_of(prefect_server, trial_of(child))
     launches = {tag for one in runs for tag in one["tags"] if tag.startswith("launch:")}
     assert launches == {"launch:1", "launch:2"}
     again = next(one for one in runs if "launch:2" in one["tags"])
@@ -115,18 +115,42 @@ def test_a_killed_trial_is_launched_again_as_another_run(workers, prefect_server
 
 
 @pytest.mark.slow
-def test_a_cancelled_grid_cancels_its_trials_which_save(workers, prefect_server, facts, made):
-    run = start(prefect_server, "train-grid", grid_config(facts, seed=5, epochs=60))
-    child = wait_for(lambda: children_of(prefect_server, run))[0]
-    wait_for(lambda: any("epoch 1 of 60 saved" in line for line in lines_of(prefect_server, child)))
+def test_a_cancelled_grid_stops_all_its_trials_in_time_and_the_same_one_finishes(
+    workers, prefect_server, facts, made
+):
+    config = grid_config(facts, seed=5, epochs=20) | {"grid": ["lr=0.003,0.002,0.001"]}
+    run = start(prefect_server, "train-grid", config)
+    running = wait_for(lambda: len(found := children_of(prefect_server, run)) == 2 and found)
+    for child in running:
+        wait_for(
+            lambda child=child: any(
+                "epoch 1 of 20 saved" in line for line in lines_of(prefect_server, child)
+            )
+        )
+    began = time.monotonic()
     ask(prefect_server, f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
-    assert wait_for_end(prefect_server, child, 90)["type"] in {"CANCELLED", "CRASHED"}
-    assert wait_for_end(prefect_server, run, 90)["type"] in {"CANCELLED", "CRASHED"}
-    assert wait_for(lambda: process_of(child["id"]) is None)
-    (tag,) = [tag for tag in child["tags"] if tag.startswith("trial:")]
-    head = read_head(open_store(str(made.store), write=False), tag.removeprefix("trial:"))
-    assert head.event == "stopped"
-    assert head.epoch >= 1
+    for one in (*running, run):
+        wait_for(lambda one=one: process_of(one["id"]) is None)
+    took = time.monotonic() - began
+    print(f"gone after {took:.1f} s")
+    assert took < 40
+    for one in (*running, run):
+        assert wait_for_end(prefect_server, one, 90)["type"] in {"CANCELLED", "CRASHED"}
+    store = open_store(str(made.store), write=False)
+    for child in running:
+        head = read_head(store, trial_of(child))
+        assert head.event == "stopped"
+        assert head.epoch >= 1
+    time.sleep(3)  # the third one was never begun, and is not after the end of its grid
+    assert children_of(prefect_server, run) == []
+    again = start(prefect_server, "train-grid", config)
+    state = wait_for_end(prefect_server, again, 600)
+    assert state["type"] == "COMPLETED", state
+    for child in running:
+        resumed = trials_of(prefect_server, trial_of(child))[0]  # the newest
+        said = lines_of(prefect_server, resumed, count=6)
+        assert any("goes on from the checkpoint" in line for line in said), said
+        assert read_head(store, trial_of(child)).event == "done"
 
 
 @pytest.mark.slow
@@ -173,6 +197,12 @@ def children_of(server, run):
         "state": {"type": {"any_": ["RUNNING"]}},
     }
     return ask(server, "flow_runs/filter", flow_runs=subject)
+
+
+def trial_of(child):
+    """The id in the tags of a trial's run."""
+    (tag,) = [tag for tag in child["tags"] if tag.startswith("trial:")]
+    return tag.removeprefix("trial:")
 
 
 @pytest.mark.slow

@@ -93,11 +93,11 @@ def test_a_killed_workers_trial_is_gone_on_with_to_the_same_bits(
     run = start(prefect_server, "train", config)
     pid = wait_for(lambda: process_of(run["id"]))
     wait_for(lambda: any("epoch 2 of 40 saved" in line for line in lines_of(prefect_server, run)))
-    worker = workers.started["gpu"]
+    worker = workers.workers["gpu"]
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     wait_for(lambda: not alive(pid))
-    workers.start("gpu")
+    workers.start("gpu", limit=2)
     again = start(prefect_server, "train", config)
     assert wait_for_end(prefect_server, again)["type"] == "COMPLETED"
     said = lines_of(prefect_server, again, count=6)

@@ -75,7 +75,9 @@ def wait_for_end(server, run, timeout_s=240):
 
 
 def trials_of(server, trial):
-    return ask(server, "flow_runs/filter", flow_runs={"tags": {"all_": [f"trial:{trial}"]}})
+    """The flow runs of a trial, the newest first."""
+    runs = {"tags": {"all_": [f"trial:{trial}"]}}
+    return ask(server, "flow_runs/filter", flow_runs=runs, sort="EXPECTED_START_TIME_DESC")
 
 
 def wait_for(question, timeout_s=120):
