@@ -29,8 +29,9 @@ from segnets.store.log import claim, read_head
 from segnets.store.names import list_subjects
 from segnets.store.open import open_store, resolve_url
 from tasks.evaluate import run_job, val_job
+from tasks.logs import log_to_console
 from tasks.preprocess import find_dataset
-from tasks.runs import log_to_console, signals_stop
+from tasks.stops import signals_stop
 from tasks.train import unknown_dataset
 
 MOST_BYTES = 4 * 2**30

@@ -20,7 +20,7 @@ from segnets.store.open import resolve_url
 from tasks.display import TrialLines
 from tasks.launch import End
 from tasks.notify import ENVIRONMENT as NOTIFY
-from tasks.runs import PARENT
+from tasks.stops import PARENT
 
 STOP_S = 30.0
 """How long a trial may take to save after SIGTERM."""

@@ -5,20 +5,17 @@ plain functions and Prefect is not even imported (0.3 s against 3.6 s); with a s
 they are a real flow run and its task runs.
 """
 
-import ctypes
 import dataclasses
 import functools
 import inspect
 import logging
 import os
-import signal
 import sys
 import time
 import tomllib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast, get_type_hints
 
 from segnets.cli import keep_stdout, parse
@@ -26,18 +23,16 @@ from segnets.config.axes import merge
 from segnets.config.build import build
 from segnets.config.grid import GridConfig
 from segnets.config.train import TrainConfig
-from segnets.errors import ConfigError, SegnetsError, ServerAway, Stopped
+from segnets.errors import ConfigError, SegnetsError, ServerAway
 from segnets.recipes import RECIPES
-from segnets.signals import STOP_SIGNALS
 from segnets.store.open import resolve_url
 from segnets.store.preflight import nobody_there
+from tasks.logs import log_to_console, log_to_run, quiet_for_our_errors
+from tasks.stops import as_stopped, die_with_parent, leave_with_worker, signals_stop
 
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
-
-PARENT = "SEGNETS_PARENT"
-"""Environment variable in which a grid tells a trial its own pid."""
 
 logger = logging.getLogger("segnets")
 
@@ -97,7 +92,7 @@ def as_flow(fn: Callable[P, R]) -> Callable[P, R]:
     from prefect.states import Failed
 
     log_to_console()
-    log_to_run()
+    log_to_run(in_flow_run)
     quiet_for_our_errors()
     if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker started this process
         leave_with_worker()
@@ -255,141 +250,3 @@ def _unknown(fn: Callable[..., Any]) -> dict[str, None]:
     """The flow's own keys, all null: what a command says that did not come to its end."""
     summary = get_type_hints(fn).get("return")
     return dict.fromkeys(field.name for field in dataclasses.fields(summary)) if summary else {}
-
-
-# --- signals and parents -----------------------------------------------------------------------------
-
-
-def signals_stop() -> None:
-    """Let SIGINT and SIGTERM raise Stopped; then a SIGINT kills, and a SIGTERM changes nothing more.
-
-    Why: segnets/signals.py. A SIGINT that was inherited as ignored (nohup, a background job of a script) stays ignored.
-    """
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        if signal.getsignal(signal.SIGINT) is stop:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, nothing_more)
-        raise Stopped(signum)
-
-    def nothing_more(_signum: int, _frame: FrameType | None) -> None:
-        """Handled, not ignored: an ignored signal would stay so in processes that we start."""
-
-    for signum in STOP_SIGNALS:
-        if signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, stop)
-
-
-def as_stopped(error: BaseException) -> Stopped | None:
-    """The Stopped that an interrupt stands for, whoever raised it; None for anything else."""
-    if isinstance(error, Stopped):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return Stopped(signal.SIGINT)
-    if type(error).__name__ == "TerminationSignal":  # Prefect's, when it was quicker than we
-        return Stopped(signal.SIGTERM)
-    return None
-
-
-def die_with_parent() -> None:
-    """Ask for SIGTERM when the grid that started this process dies; nothing without a grid.
-
-    The signal comes when the *thread* that spawned us ends, so a grid spawns from its main thread.
-    """
-    parent = os.environ.pop(PARENT, None)  # not for our own children
-    if parent is None or sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    if os.getppid() != int(parent):  # it died before the line above
-        raise SystemExit(143)
-
-
-def leave_with_worker() -> None:
-    """In a flow process that a worker started: a dead worker counts as SIGTERM.
-
-    Its console is a broken pipe by then, which would end Prefect's own report of the crash, so
-    /dev/null takes its place first.
-    """
-    if sys.platform != "linux":
-        return
-
-    def leave(_signum: int, _frame: FrameType | None) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        os.kill(os.getpid(), signal.SIGTERM)  # whoever handles SIGTERM now takes it from here
-
-    try:
-        signal.signal(signal.SIGHUP, leave)
-    except ValueError:  # not the main thread: nobody can handle signals here
-        return
-    ctypes.CDLL(None).prctl(1, signal.SIGHUP)
-
-
-# --- logs --------------------------------------------------------------------------------------------
-
-
-class ToStderr(logging.StreamHandler[Any]):
-    """Lines for people on whatever sys.stderr is now, so that a live display can stand below them."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> Any:
-        """The stream of the moment."""
-        return sys.stderr
-
-
-def log_to_console(*, quiet: bool = False) -> None:
-    """Send what the core says to stderr: INFO and above, warnings only if quiet."""
-    for handler in logger.handlers:
-        if isinstance(handler, ToStderr):
-            break
-    else:
-        handler = ToStderr()
-        logger.addHandler(handler)
-        logger.propagate = False
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    logger.setLevel(logging.INFO)
-
-
-def log_to_run() -> None:
-    """Send what the core says to the flow run too.
-
-    Prefect's extra_loggers adds a handler but leaves the level at WARNING, so we attach it ourselves.
-    """
-    from prefect.logging.handlers import APILogHandler
-
-    if any(isinstance(handler, APILogHandler) for handler in logger.handlers):
-        return
-    handler = APILogHandler()
-    handler.addFilter(lambda _record: in_flow_run())  # outside a run it would complain
-    logger.addHandler(handler)
-
-
-class NoTraceback(logging.Filter):
-    """Cuts the traceback from Prefect's lines about faults we can explain, and about interrupts."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the line; only its traceback goes."""
-        found = record.exc_info[1] if record.exc_info else None
-        errors = [found, *(record.args if isinstance(record.args, tuple) else ())]
-        for error in errors:
-            if not isinstance(error, BaseException):
-                continue
-            # Prefect's ParameterTypeError: a form or -p config= that no config can be made of
-            wrong_form = type(error).__name__ == "ParameterTypeError"
-            if isinstance(error, SegnetsError) or wrong_form or as_stopped(error) is not None:
-                record.exc_info = record.exc_text = None
-                record.msg, record.args = str(error) or type(error).__name__, ()
-                break
-        return True
-
-
-def quiet_for_our_errors() -> None:
-    """Put the filter on every logger of Prefect that would print our errors with a traceback."""
-    for name in ("prefect.flow_runs", "prefect.task_runs", "prefect.engine"):
-        named = logging.getLogger(name)
-        if not any(isinstance(found, NoTraceback) for found in named.filters):
-            named.addFilter(NoTraceback())
