@@ -11,8 +11,7 @@ const WORDS = {swipe: "swipe", side: "side by side", blink: "blink", difference:
 
 export function render({model}) {
   const root = el("div", "sg-duel");
-  const store = new Map();   // key -> decoded sample, most recent last
-  const asked = new Map();   // key -> time of asking
+  const store = samplesHeld(KEEP);
   let order = [];            // rows of the catalogue as the list has them
   let current = null;
   let split = 0.52;          // where the handle stands, 0 left, 1 right
@@ -70,15 +69,13 @@ export function render({model}) {
 
   const neighbours = () => [1, -1, 2].map((by) => order[index() + by]?.key).filter(Boolean);
   function want(keys) {
-    const now = performance.now();
-    const missing = keys.filter((name) => !store.has(name) && now - (asked.get(name) ?? -1e9) > 8000);
-    missing.forEach((name) => asked.set(name, now));
+    const missing = keys.filter((name) => !store.has(name) && store.due(name));
     if (missing.length) send({type: "want", keys: missing, source: model.source});
   }
   async function receive(data) {
     if (data.source !== model.source) return;
     if (data.type === "fault") {
-      asked.delete(data.key);
+      store.failed(data.key);
       if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); }
       return;
     }
@@ -93,11 +90,7 @@ export function render({model}) {
       }
       return;
     }
-    store.set(data.key, {frame, truth, a, b, width: a.width, height: a.height});
-    for (const name of store.keys()) {
-      if (store.size <= KEEP) break;
-      if (name !== current) store.delete(name);
-    }
+    store.add(data.key, {frame, truth, a, b, width: a.width, height: a.height}, current);
     if (data.key === current) { draw(); want(neighbours()); }
   }
 
@@ -344,8 +337,7 @@ export function render({model}) {
     if (!order.some((row) => row.key === name)) name = order[0]?.key ?? null;
     if (name !== current) { current = name; point = null; veil.textContent = "loading …"; }
     if (current !== null) {
-      const held = store.get(current);
-      if (held) { store.delete(current); store.set(current, held); }
+      const held = store.touch(current);
       want([current]);
       if (held) want(neighbours());  // else they follow its answer
       if (tell) send({type: "show", sample: current});
@@ -420,7 +412,7 @@ export function render({model}) {
     waiting ??= setTimeout(() => {
       waiting = null;
       const other = source !== model.source, chosen = mistake !== model.mistake && model.picked.length > 0;
-      if (other) { store.clear(); asked.clear(); }
+      if (other) store.clear();
       source = model.source;
       mistake = model.mistake;
       sort();

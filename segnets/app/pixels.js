@@ -27,3 +27,37 @@ async function channel(bytes, type) {
   image.close();
   return size;
 }
+
+// The decoded samples that a component holds, the most recent last, and what it has asked for: not
+// twice within this time, unless a fault was the answer.
+const ASKED_MS = 8000;
+
+function samplesHeld(keep) {
+  const held = new Map(), asked = new Map();
+  return {
+    get: (key) => held.get(key),
+    has: (key) => held.has(key),
+    add(key, sample, current) {
+      held.delete(key);
+      held.set(key, sample);
+      for (const old of held.keys()) {
+        if (held.size <= keep) break;
+        if (old !== current) held.delete(old);
+      }
+    },
+    touch(key) {
+      const sample = held.get(key);
+      if (sample) { held.delete(key); held.set(key, sample); }
+      return sample;
+    },
+    // Whether this may be asked now; then it counts as asked.
+    due(mark) {
+      const now = performance.now();
+      if (now - (asked.get(mark) ?? -Infinity) < ASKED_MS) return false;
+      asked.set(mark, now);
+      return true;
+    },
+    failed: (mark) => asked.delete(mark),
+    clear() { held.clear(); asked.clear(); },
+  };
+}

@@ -17,9 +17,8 @@ function barColor(value) {
 
 export function render({model}) {
   const root = el("div", model.plain ? "sg-viewer plain" : model.layers.length > 2 ? "sg-viewer" : "sg-viewer short");
-  const store = new Map();    // key -> decoded sample, most recent last
+  const store = samplesHeld(KEEP);
   const thumbs = new Map();   // key -> small canvas
-  const asked = new Map();    // key -> time of asking
   const hidden = new Set();
   let order = [];             // catalogue rows as the list shows them
   let current = null;         // key of the sample on show
@@ -72,14 +71,10 @@ export function render({model}) {
   const want = (keys, past = false) => {
     // the picture that somebody waits for comes first: neighbours and list follow its answer
     if (settled !== current && !store.has(current) && keys.some((key) => key !== current)) return;
-    const now = performance.now();
     const missing = keys.filter((key) => {
       const held = store.get(key);
       if (held && (!past || held.frames.length > 1 || held.steps <= 1)) return false;
-      const mark = `${key} ${past}`;
-      if (now - (asked.get(mark) ?? -1e9) < 8000) return false;
-      asked.set(mark, now);
-      return true;
+      return store.due(`${key} ${past}`);
     });
     if (missing.length) send({type: "want", keys: missing, past, source: model.source});
   };
@@ -99,8 +94,8 @@ export function render({model}) {
     };
     if (data.type === "fault") {
       if (data.key === current) veil.textContent = data.sentence;
-      asked.delete(`${data.key} false`);
-      asked.delete(`${data.key} true`);
+      store.failed(`${data.key} false`);
+      store.failed(`${data.key} true`);
       settle();
       return;
     }
@@ -127,12 +122,7 @@ export function render({model}) {
     const held = {frames: [frame || null], truth, prediction, confidence, width: size.width, height: size.height,
       iou: data.iou, confusions: data.confusions, labelled: data.labelled, steps: data.steps,
       miou: data.miou, accuracy: data.accuracy, mask: {}};
-    store.delete(data.key);
-    store.set(data.key, held);
-    for (const key of store.keys()) {
-      if (store.size <= KEEP) break;
-      if (key !== current) store.delete(key);
-    }
+    store.add(data.key, held, current);
     makeThumb(data.key, held);
     if (data.key === current) {
       drawAll();
@@ -542,8 +532,7 @@ export function render({model}) {
       veil.textContent = "loading …";
     }
     if (current === null) { drawAll(); return; }
-    const held = store.get(current);
-    if (held) { store.delete(current); store.set(current, held); }
+    const held = store.touch(current);
     want([current]);
     if (held) want([current], true);
     want(neighbours());
@@ -597,7 +586,6 @@ export function render({model}) {
   function restart() {
     store.clear();
     thumbs.clear();
-    asked.clear();
     stopPlay();
     sortRows();
     current = null;

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from support.panel import panel_serve
 from support.results_store import LiveTrial, scene, write_store
@@ -193,9 +195,31 @@ def test_a_store_that_is_away_or_empty_says_so_and_fills_by_itself(
         assert opened.complaints() == {}
 
 
+@pytest.mark.s3
+def test_a_picture_that_the_store_could_not_give_comes_when_it_is_back(tab, tmp_path, monkeypatch):
+    port = free_port()
+    with contextlib.ExitStack() as closing:
+        first = contextlib.ExitStack()
+        server = first.enter_context(rclone_server(tmp_path, port=port))
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        store = open_store(f"s3://{server.bucket}/results", write=True)
+        for trial in write_store(store, samples=20)["live"]:
+            trial.close()
+        opened = tab(closing.enter_context(panel_serve(tmp_path / "log", SEGNETS_STORE=store.url)))
+        opened.open("?p=samples")
+        opened.see(".iou")
+        first.close()  # the server is gone, and the last sample was never asked for
+        opened.page.keyboard.press("End")
+        opened.wait_for("the store does not answer", ".veil")
+        closing.enter_context(rclone_server(tmp_path, port=port))
+        opened.see(".iou")
+        assert opened.complaints() == {}
+
+
 def test_a_curve_that_cannot_be_read_is_said_where_it_would_stand(app, made, tab):
     store, content = made
-    trial = content["plan"][2][0]
+    trial = content["plan"][-1][0]  # stopped, and not among the best: nobody has read it
     [table] = [ref for ref in read_head(store, trial).files if ref.name == "epochs.parquet"]
     file = store.local_path(table.key)
     whole = file.read_bytes()
