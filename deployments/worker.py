@@ -36,6 +36,8 @@ def main() -> int:
     given = parse_args(sys.argv[1:])
     os.environ.setdefault("SEGNETS_HOME", str(Path(__file__).resolve().parent.parent))
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # pyproject.toml says it too, to who starts in the repository; automations.yaml counts on it
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
     if given.each_gpu:
         return one_a_gpu(given)
     if given.gpu is not None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,9 +31,11 @@ from segnets.errors import (
     Unavailable,
 )
 from segnets.store import preflight, refusals, s3
+from segnets.store.__main__ import main as store_command
 from segnets.store.bag import Bag, read_done
 from segnets.store.entry import Live
 from segnets.store.gc import collect, plan
+from segnets.store.keys import new_writer, probe_key
 from segnets.store.log import claim, read_head
 from segnets.store.open import open_sink, open_source, open_store
 
@@ -484,6 +487,26 @@ def test_a_server_that_dies_and_comes_back_is_waited_for(start, tmp_path, monkey
         notes = save(log, 3).notes
         assert any("waited" in note.text for note in (*saved[0].notes, *notes))
         log.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small tmpfs")
+def test_gc_makes_room_where_none_is_left(tmp_path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        store = open_store(str(tmp_path), write=True)
+        old = probe_key(new_writer())
+        store.put(old, bytes(32_768))  # left by a probe that was killed
+        os.utime(store.local_path(old), (0, 0))
+        (tmp_path / "ballast").write_bytes(bytes(shutil.disk_usage(tmp_path).free))
+        with pytest.raises(StoreError, match="full"):
+            open_store(str(tmp_path), write=True)
+        assert store_command(["gc", str(tmp_path)]) == 0
+        assert store.list("probe/") == []
+        open_store(str(tmp_path), write=True)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 @pytest.mark.s3
