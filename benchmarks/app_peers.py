@@ -122,7 +122,7 @@ def _look(browser: Any, address: str, peer: Peer) -> tuple[float, float | None, 
     page.wait_for_selector(peer.row, timeout=120_000)
     rows_s, curve_s = time.monotonic() - began, None
     with contextlib.suppress(Exception):
-        page.wait_for_selector(peer.curve, timeout=10_000)
+        page.wait_for_selector(peer.curve, state="attached", timeout=10_000)
         curve_s = time.monotonic() - began
     page.wait_for_timeout(2000)
     before = page.locator(peer.curve).count()

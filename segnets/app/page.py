@@ -170,7 +170,7 @@ class Tab:
     def _on_shell(self, data: dict[str, object]) -> None:
         kind = data.get("type")
         if kind == "hello" and not self.shell.greeted:
-            self.shell.greeted = True
+            self.shell.greeted = self.session.greeted = True
             self._set_dark(bool(data.get("dark")))
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()

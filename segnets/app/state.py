@@ -188,6 +188,8 @@ class Session:
 
     reader: Reader
     view: View = View()
+    greeted: bool = False
+    """Whether the browser has said that the page stands."""
     narrow: bool = False
     dark: bool = False
     document: "Document | None" = None

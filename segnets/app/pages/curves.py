@@ -15,8 +15,10 @@ from bokeh.models import (
     ColumnDataSource,
     CrosshairTool,
     HoverTool,
+    Line,
     NumeralTickFormatter,
     Range1d,
+    Scatter,
     Span,
 )
 from bokeh.plotting import figure
@@ -65,10 +67,10 @@ class Curves:
         self.bar = Bar(on_message=self._on_bar)
         self.foot = Bar(on_message=self._on_bar)
         self.figure = self._figure()
-        self.slots = [self._slot() for _ in range(MOST_TICKED)]
+        self.slots: list[Slot] = []  # made as they are needed: each is ten models of Bokeh
         # one invisible line says at each x what all lines hold there: a tooltip a line would overlap
         self.probe = ColumnDataSource({"x": [], "y": []})
-        seen = self.figure.line("x", "y", source=self.probe, line_alpha=0)
+        seen = self.figure.add_glyph(self.probe, Line(x="x", y="y", line_alpha=0))
         self.hover = HoverTool(
             renderers=[seen],
             mode="vline",
@@ -101,7 +103,7 @@ class Curves:
             if slot.trial:
                 self._clear(slot)
         for trial, name, color, rows in trials[:MOST_TICKED]:
-            slot = held.get(trial) or free.pop(0)
+            slot = held.get(trial) or (free.pop(0) if free else self._add_slot())
             fresh = again or slot.trial != trial
             slot.trial = trial
             self._fill(slot, name, color, rows, fresh=fresh)
@@ -142,14 +144,15 @@ class Curves:
             axis.major_label_text_font_size = "12px"
         return plot
 
-    def _slot(self) -> Slot:
+    def _add_slot(self) -> Slot:
         raw = ColumnDataSource({"x": [], "y": []})
         smooth = ColumnDataSource({"x": [], "y": [], "name": []})
         tip = ColumnDataSource({"x": [], "y": []})
+        # add_glyph makes one glyph of each; figure.line three, for looks that are never shown
         lines = (
-            self.figure.line("x", "y", source=raw, line_alpha=0.28, line_width=1.3),
-            self.figure.line("x", "y", source=smooth, line_width=2.3, line_join="round"),
-            self.figure.scatter("x", "y", source=tip, size=8, line_color=None),
+            self.figure.add_glyph(raw, Line(x="x", y="y", line_alpha=0.28, line_width=1.3)),
+            self.figure.add_glyph(smooth, Line(x="x", y="y", line_width=2.3, line_join="round")),
+            self.figure.add_glyph(tip, Scatter(x="x", y="y", size=8, line_color=None)),
         )
         return Slot(raw, smooth, tip, lines)
 

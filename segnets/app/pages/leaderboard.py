@@ -121,7 +121,8 @@ class Leaderboard:
         self._kept = within(self.session.view.brush, axes, lines)
         shown = self._filtered(trials)
         self.table.show(shown, self._colors)
-        self.cost.show(shown, self._colors)
+        if self.session.greeted:  # hvPlot's work would keep the first view waiting
+            self.cost.show(shown, self._colors)
         self.axes.show(axes, lines)
         self.axes.brush = [list(one) for one in self.session.view.brush]
         self.matters.visible = bool(axes)

@@ -196,12 +196,15 @@ class TrialTable:
 
 def changed_settings(trials: Sequence[Trial]) -> list[str]:
     """The settings that differ between these trials, five at most, in the order of the settings."""
-    seen: dict[str, set[str]] = {}
+    first: dict[str, Any] = {}
+    differ = set()
     for trial in trials:
         for name, value in trial.settings.items():
-            if name not in _NEVER_SHOWN and _SETTING.fullmatch(name):
-                seen.setdefault(name, set()).add(repr(value))
-    return [name for name, values in seen.items() if len(values) > 1][:MOST_SETTINGS]
+            before = first.setdefault(name, value)
+            if before is not value and (before != value or type(before) is not type(value)):
+                differ.add(name)
+    plain = (name for name in first if name in differ and _SETTING.fullmatch(name))
+    return [name for name in plain if name not in _NEVER_SHOWN][:MOST_SETTINGS]
 
 
 def spark_path(trial: Trial) -> str:
