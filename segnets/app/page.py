@@ -23,7 +23,7 @@ from segnets.app.parts import Notice, Shell
 from segnets.app.read import PATIENCE_S, Reader
 from segnets.app.state import Session, View, parse_address, query_of
 from segnets.app.theme import css, page_css, page_template
-from segnets.app.turns import in_turn
+from segnets.app.turns import Turns, in_turn
 from segnets.store.base import Store
 from segnets.store.open import open_store, resolve_url
 
@@ -88,7 +88,7 @@ def results_page(arguments: Sequence[str] | None = None) -> pn.Template:
     session = Session(
         reader,
         view=parse_address(query_of(pn.state.session_args)),
-        document=pn.state.curdoc,
+        turns=Turns(pn.state.curdoc),
     )
     return Tab(session).page
 
@@ -174,8 +174,8 @@ class Tab:
             self._set_dark(bool(data.get("dark")))
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()
-            document = self.session.document
-            pn.state.add_periodic_callback(partial(in_turn, document, self.tick), period=TICK_MS)
+            tick = partial(in_turn, pn.state.curdoc, self.tick)
+            pn.state.add_periodic_callback(tick, period=TICK_MS)
         elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])
         elif kind == "address":

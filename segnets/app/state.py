@@ -17,15 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
 
 from segnets.app.read import Reader, Snapshot
-from segnets.app.turns import in_turn
+from segnets.app.turns import Turns
 from segnets.errors import SegnetsError
-
-if TYPE_CHECKING:
-    from bokeh.document import Document
 
 T = TypeVar("T")
 PAGES = ("trials", "samples", "compare", "dataset", "runs", "pred")
@@ -192,7 +189,7 @@ class Session:
     """Whether the browser has said that the page stands."""
     narrow: bool = False
     dark: bool = False
-    document: "Document | None" = None
+    turns: Turns = field(default_factory=lambda: Turns(None))
     listeners: list[Callable[[View, View], None]] = field(default_factory=list)
 
     @property
@@ -236,10 +233,7 @@ class Session:
         def done(future: Future[T]) -> None:
             if future.cancelled():
                 return
-            try:
-                in_turn(self.document, partial(deliver, future))
-            except RuntimeError:  # the tab was closed
-                logger.debug("an answer came after its tab had gone")
+            self.turns.take(partial(deliver, future))
 
         try:
             self.reader.pool.submit(ask).add_done_callback(done)

@@ -1,5 +1,7 @@
 """When a tab may be changed: under its document's lock, once its browser has drawn what it fetched."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,8 +12,11 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 
+logger = logging.getLogger("segnets.app")
+
+
 def in_turn(document: "Document | None", act: Callable[[], None]) -> None:
-    """Do it in a callback of this tab's own, from any thread; without a tab, at once.
+    """Do it in a callback of this tab's own; without a tab, at once. In the server's thread only.
 
     Between the moment a browser fetches the page and the moment it says that the page stands, Panel
     (1.9) takes a change for part of what was fetched and sends it to nobody: `onload` waits. The
@@ -29,3 +34,34 @@ def in_turn(document: "Document | None", act: Callable[[], None]) -> None:
         act()
     else:
         document.add_next_tick_callback(partial(pn.state.onload, together))
+
+
+class Turns:
+    """The turns of one tab for other threads; made in the server's thread. Without a tab all is at once."""
+
+    def __init__(self, document: "Document | None") -> None:
+        self._document = document
+        tab = document is not None and document.session_context is not None
+        self._loop = asyncio.get_running_loop() if tab else None
+
+    def take(self, act: Callable[[], None]) -> None:
+        """Do it in the tab's turn. A tab that has gone by then, and a server that stops, are no fault.
+
+        Bokeh calls add_next_tick_callback safe for threads. It is not while the document holds its
+        changes back: the news of the callback is then one of them, and may fall between two lists.
+        So the server's own thread adds it.
+        """
+
+        def add() -> None:
+            try:
+                in_turn(self._document, act)
+            except RuntimeError:
+                logger.debug("an answer came after its tab had gone")
+
+        if self._loop is None:
+            act()
+            return
+        try:
+            self._loop.call_soon_threadsafe(add)
+        except RuntimeError:
+            logger.debug("an answer came after the server had stopped")

@@ -385,7 +385,7 @@ export function render({model}) {
   }
   function drawLegend() {
     const held = store.get(current);
-    const seen = new Set(held ? held.seen ??= [...new Set([...(held.truth?.data || []), ...(held.prediction?.data || [])])] : []);
+    const seen = held ? held.seen ??= idsIn(held.truth, held.prediction) : new Set();
     fill(legend, [current, Boolean(held), [...hidden]], () => {
       const head = el("div", "head");
       head.append(el("h2", "", "Classes"), el("span", "muted", model.plain ? "click hides" : "click hides, twice isolates"));

@@ -67,7 +67,7 @@ class Curves:
         self.bar = Bar(on_message=self._on_bar)
         self.foot = Bar(on_message=self._on_bar)
         self.figure = self._figure()
-        self.slots: list[Slot] = []  # made as they are needed: each is ten models of Bokeh
+        self.slots: list[Slot] = []
         # one invisible line says at each x what all lines hold there: a tooltip a line would overlap
         self.probe = ColumnDataSource({"x": [], "y": []})
         seen = self.figure.add_glyph(self.probe, Line(x="x", y="y", line_alpha=0))
@@ -93,6 +93,7 @@ class Curves:
         self, trials: Sequence[tuple[str, str, str, list[dict[str, Any]]]], fault: str = ""
     ) -> None:
         """Show (id, name, colour, epochs rows) of each ticked trial; say why one is missing."""
+        self.make_slots(len(trials[:MOST_TICKED]))
         self._shown, self._fault = list(trials), fault
         kind = (self.session.view.metric, self._axis, self._weight(), self._class)
         again, self._kind = kind != self._kind, kind
@@ -103,7 +104,7 @@ class Curves:
             if slot.trial:
                 self._clear(slot)
         for trial, name, color, rows in trials[:MOST_TICKED]:
-            slot = held.get(trial) or (free.pop(0) if free else self._add_slot())
+            slot = held.get(trial) or free.pop(0)
             fresh = again or slot.trial != trial
             slot.trial = trial
             self._fill(slot, name, color, rows, fresh=fresh)
@@ -144,7 +145,11 @@ class Curves:
             axis.major_label_text_font_size = "12px"
         return plot
 
-    def _add_slot(self) -> Slot:
+    def make_slots(self, num: int) -> None:
+        """Have so many, made at once: to add one to a figure on show takes a browser half a second."""
+        self.slots += [self._slot() for _ in range(num - len(self.slots))]
+
+    def _slot(self) -> Slot:
         raw = ColumnDataSource({"x": [], "y": []})
         smooth = ColumnDataSource({"x": [], "y": [], "name": []})
         tip = ColumnDataSource({"x": [], "y": []})

@@ -48,6 +48,7 @@ class Leaderboard:
         self.figures = Figures()
         self.table = TrialTable(session, self._tick)
         self.curves = Curves(session)
+        self.curves.make_slots(FIRST_TICKED)
         self.cost = Cost(session)
         self.heat = Heat(
             classes=[
@@ -121,8 +122,9 @@ class Leaderboard:
         self._kept = within(self.session.view.brush, axes, lines)
         shown = self._filtered(trials)
         self.table.show(shown, self._colors)
-        if self.session.greeted:  # hvPlot's work would keep the first view waiting
+        if self.session.greeted:  # what would keep the first view waiting
             self.cost.show(shown, self._colors)
+            self.curves.make_slots(MOST_TICKED)
         self.axes.show(axes, lines)
         self.axes.brush = [list(one) for one in self.session.view.brush]
         self.matters.visible = bool(axes)
