@@ -90,14 +90,14 @@ def test_no_file_of_the_house_names_a_package_host(path):
     assert not re.search(r"https?://|--index-url|--find-links|file:/", text)
 
 
-def figures_of_the_readme() -> list[tuple[str, str, str]]:
-    """Figure, file, path of each figure that is followed by <!-- FILE key/key ... -->."""
-    readme = (ROOT / "README.md").read_text()
-    return re.findall(r"([\d.,]*\d)\S* <!-- (\S+\.jsonl?) ([^>]+) -->", readme)
+def figures_told() -> list[tuple[str, str, str]]:
+    """Figure, file, path of each figure of README and docs that is followed by <!-- FILE key/key ... -->."""
+    text = "".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    return re.findall(r"([\d.,]*\d)\S* <!-- (\S+\.jsonl?) ([^>]+) -->", text)
 
 
-def test_the_figures_of_the_readme_are_those_of_the_kept_results():
-    figures = figures_of_the_readme()
+def test_the_figures_that_are_told_are_those_of_the_kept_results():
+    figures = figures_told()
     assert len(figures) >= 6
     for shown, file, path in figures:
         value = kept_result(file)
@@ -110,9 +110,7 @@ def test_the_figures_of_the_readme_are_those_of_the_kept_results():
 def test_the_proofs_that_the_readme_tells_of_are_whole_and_found_nothing():
     """Every part of each is there, and each try went as it must."""
     kept = kept_result("crash.jsonl")
-    told = {
-        path.split("/")[0] for _, file, path in figures_of_the_readme() if file == "crash.jsonl"
-    }
+    told = {path.split("/")[0] for _, file, path in figures_told() if file == "crash.jsonl"}
     assert len(told) >= 6
     for name in told:
         found = kept[name]
