@@ -1,15 +1,12 @@
 """TensorBoard and MLflow on as many runs as the app's benchmark has, seen for the first time.
 
 They need an environment of their own (`pip install tensorboard mlflow setuptools`); its interpreter is
-given to bench_app.py as --peers. That interpreter also runs this file, to write runs with their own
-writers: eight epochs of three curves each, the numbers that store_listing.py gives to ours.
+given to bench_app.py as --peers, and also writes the runs (peer_runs.py).
 """
 
-import argparse
 import contextlib
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import time
@@ -18,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-EPOCHS = 8
-TAGS = ("val/miou", "val/loss", "train/loss")
+from support.servers import free_port
+
+WRITER = Path(__file__).with_name("peer_runs.py")
 STARTS_S = 300.0
 
 
@@ -54,52 +52,12 @@ PEERS = {
 }
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def write_tensorboard(folder: Path, num: int) -> None:
-    """A folder a run, with one file of events."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-    for run in range(num):
-        writer = EventFileWriter(str(folder / f"resnet_convlstm-{run:08x}"))
-        for epoch in range(1, EPOCHS + 1):
-            values = [Summary.Value(tag=tag, simple_value=0.5) for tag in TAGS]
-            event = Event(wall_time=1.7e9 + epoch, step=epoch, summary=Summary(value=values))
-            writer.add_event(event)
-        writer.close()
-
-
-def write_mlflow(folder: Path, num: int) -> None:
-    """Runs of one experiment in an SQLite database."""
-    from mlflow.entities import Metric
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.create_experiment("grid")
-    for number in range(num):
-        run = client.create_run(experiment, run_name=f"resnet_convlstm-{number:08x}")
-        metrics = [
-            Metric(tag, 0.5, 1_700_000_000_000 + epoch, epoch)
-            for epoch in range(1, EPOCHS + 1)
-            for tag in TAGS
-        ]
-        client.log_batch(run.info.run_id, metrics=metrics)
-        client.set_terminated(run.info.run_id)
-
-
 def measure(browser: Any, interpreter: str, folder: Path, rounds: int, num: int) -> dict[str, Any]:
     """Seconds until the first rows and curves stand, milliseconds from a tick to its curve, of each."""
     found: dict[str, Any] = {}
     for kind, peer in PEERS.items():
         runs = folder / kind
-        subprocess.run([interpreter, __file__, kind, str(runs), str(num)], check=True)
+        subprocess.run([interpreter, str(WRITER), kind, str(runs), str(num)], check=True)
         port = free_port()
         words = (word.format(folder=runs, port=port) for word in peer.command)
         with serving([interpreter, *words], port, folder / f"{kind}.log"):
@@ -158,14 +116,3 @@ def serving(command: list[str], port: int, log: Path) -> Iterator[None]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("kind", choices=["tensorboard", "mlflow"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("num", type=int)
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    write = write_tensorboard if given.kind == "tensorboard" else write_mlflow
-    write(given.folder, given.num)
