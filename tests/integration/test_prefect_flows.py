@@ -118,13 +118,13 @@ def test_a_killed_trial_is_launched_again_as_another_run(workers, prefect_server
 def test_a_cancelled_grid_stops_all_its_trials_in_time_and_the_same_one_finishes(
     workers, prefect_server, facts, made
 ):
-    config = grid_config(facts, seed=5, epochs=20) | {"grid": ["lr=0.003,0.002,0.001"]}
+    config = grid_config(facts, seed=5, epochs=60) | {"grid": ["lr=0.003,0.002,0.001"]}
     run = start(prefect_server, "train-grid", config)
     running = wait_for(lambda: len(found := children_of(prefect_server, run)) == 2 and found)
     for child in running:
         wait_for(
             lambda child=child: any(
-                "epoch 1 of 20 saved" in line for line in lines_of(prefect_server, child)
+                "epoch 1 of 60 saved" in line for line in lines_of(prefect_server, child)
             )
         )
     began = time.monotonic()

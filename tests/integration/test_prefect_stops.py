@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TIMES = 10
 GONE_WITHIN_S = 20.0
-MANY = 120
+MANY = 240
 """Scenes: enough for every flow to run for ten seconds."""
 
 

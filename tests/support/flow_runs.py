@@ -29,7 +29,7 @@ def read(server, run):
 def _answer(request, tries=20):
     for left in reversed(range(tries)):
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=90) as reply:  # SQLite may stall a minute
                 return json.loads(reply.read())
         except urllib.error.HTTPError as error:
             if error.code != 503 or not left:  # 503: its SQLite database is busy
