@@ -6,19 +6,18 @@ given to bench_app.py as --peers, and also writes the runs (peer_runs.py).
 
 import contextlib
 import os
-import signal
 import statistics
 import subprocess
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.servers import free_port
+from playwright.sync_api import TimeoutError as NeverCame
+from support.servers import free_port, process
 
 WRITER = Path(__file__).with_name("peer_runs.py")
 STARTS_S = 300.0
+QUIET = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 class Peer(NamedTuple):
@@ -53,15 +52,20 @@ PEERS = {
 
 
 def measure(browser: Any, interpreter: str, folder: Path, rounds: int, num: int) -> dict[str, Any]:
-    """Seconds until the first rows and curves stand, milliseconds from a tick to its curve, of each."""
+    """Seconds until the first rows and curves stand, milliseconds from a tick to its curve, of each.
+
+    The tick is a click of Playwright's, some tens of milliseconds more than one made inside the page.
+    """
     found: dict[str, Any] = {}
     for kind, peer in PEERS.items():
         runs = folder / kind
         subprocess.run([interpreter, str(WRITER), kind, str(runs), str(num)], check=True)
         port = free_port()
+        address = f"http://127.0.0.1:{port}"
         words = (word.format(folder=runs, port=port) for word in peer.command)
-        with serving([interpreter, *words], port, folder / f"{kind}.log"):
-            looks = [_look(browser, f"http://127.0.0.1:{port}", peer) for _ in range(rounds + 1)]
+        log, env = folder / f"{kind}.log", os.environ | QUIET
+        with process([interpreter, *words], env, log, f"{address}/", up_s=STARTS_S):
+            looks = [_look(browser, address, peer) for _ in range(rounds + 1)]
         names = ("first_rows_s", "first_curve_s", "tick_ms")
         columns = zip(*looks[1:], strict=True)  # the first one warms the server
         found[kind] = {
@@ -79,7 +83,7 @@ def _look(browser: Any, address: str, peer: Peer) -> tuple[float, float | None, 
     page.goto(address + peer.view, wait_until="commit")
     page.wait_for_selector(peer.row, timeout=120_000)
     rows_s, curve_s = time.monotonic() - began, None
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(NeverCame):
         page.wait_for_selector(peer.curve, state="attached", timeout=10_000)
         curve_s = time.monotonic() - began
     page.wait_for_timeout(2000)
@@ -93,26 +97,3 @@ def _look(browser: Any, address: str, peer: Peer) -> tuple[float, float | None, 
     tick_ms = 1000 * (time.monotonic() - began)
     context.close()
     return rows_s, curve_s, tick_ms
-
-
-@contextlib.contextmanager
-def serving(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """A server of theirs, from its first answer on."""
-    quiet = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, env={**os.environ, **quiet}, stdout=out, stderr=out, start_new_session=True
-        )
-    try:
-        until = time.monotonic() + STARTS_S
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20).close()
-                break
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(log.read_text())
-            time.sleep(0.5)
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

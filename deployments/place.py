@@ -124,12 +124,8 @@ class Place:
         return kept | ours
 
     def worker_environment(self) -> dict[str, str]:
-        """What a worker's runs need besides: where the flows are, and heartbeats."""
-        return {
-            "SEGNETS_HOME": str(self.folder),
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        }
+        """What a worker and its runs need besides: how often to ask, and where the flows are."""
+        return {"SEGNETS_HOME": str(self.folder), "PREFECT_WORKER_QUERY_SECONDS": "2"}
 
     def runs(self, states: list[str], until: str | None = None) -> list[dict[str, Any]]:
         """Runs of deployments in these states, due before `until` if it is given; 200 at most."""

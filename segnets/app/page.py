@@ -23,7 +23,7 @@ from segnets.app.parts import Notice, Shell
 from segnets.app.read import PATIENCE_S, Reader
 from segnets.app.state import Session, View, parse_address, query_of
 from segnets.app.theme import css, page_css, page_template
-from segnets.app.turns import Turns, in_turn
+from segnets.app.turns import Turns
 from segnets.store.base import Store
 from segnets.store.open import open_store, resolve_url
 
@@ -169,12 +169,12 @@ class Tab:
 
     def _on_shell(self, data: dict[str, object]) -> None:
         kind = data.get("type")
-        if kind == "hello" and not self.shell.greeted:
+        if kind == "hello" and not self.session.greeted:
             self.shell.greeted = self.session.greeted = True
             self._set_dark(bool(data.get("dark")))
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()
-            tick = partial(in_turn, pn.state.curdoc, self.tick)
+            tick = partial(self.session.turns.take, self.tick)
             pn.state.add_periodic_callback(tick, period=TICK_MS)
         elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])

@@ -37,7 +37,7 @@ def in_turn(document: "Document | None", act: Callable[[], None]) -> None:
 
 
 class Turns:
-    """The turns of one tab for other threads; made in the server's thread. Without a tab all is at once."""
+    """The turns of one tab, from any thread; made in the server's. Without a tab all is at once."""
 
     def __init__(self, document: "Document | None") -> None:
         self._document = document

@@ -376,7 +376,7 @@ class S3Store:
         return f"bucket {self.bucket} at {endpoint or 'AWS'}" + (f", {name}" if name else "")
 
 
-def read_time(text: str) -> datetime:
+def _read_time(text: str) -> datetime:
     """A time in an answer; botocore's own reader, which guesses the form, took half of a long listing."""
     return datetime.fromisoformat(text) if text.endswith("Z") else parse_timestamp(text)
 
@@ -446,7 +446,7 @@ def _new_client() -> Any:
         if os.environ.get(name) == "":  # set but empty means unset; botocore stumbles over it
             del os.environ[name]
     core = botocore.session.get_session()
-    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_time)
     session = boto3.session.Session(botocore_session=core)
     return session.client(
         "s3",

@@ -2,15 +2,11 @@
 
 import contextlib
 import os
-import signal
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.servers import free_port
+from support.servers import free_port, process
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,28 +16,13 @@ def panel_serve(log: Path, *arguments: str, **environment: str) -> Iterator[str]
     """`panel serve results_app.py` on a free port; the address of the app."""
     port = free_port()
     command = [sys.executable, "-m", "panel", "serve", "results_app.py", "--port", str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*command, "--address", "127.0.0.1", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    try:
-        until = time.monotonic() + 90
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2).close()
-                break
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(log.read_text())
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/results_app"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    command += ["--address", "127.0.0.1", *arguments]
+    address = f"http://127.0.0.1:{port}"
+    # the icon: the page itself would make a session
+    with process(
+        command, os.environ | environment, log, f"{address}/favicon.ico", cwd=ROOT, up_s=90
+    ):
+        yield f"{address}/results_app"
 
 
 def own_log(log: Path) -> str:

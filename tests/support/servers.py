@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def rclone_server(
     if tls is not None:
         command += ["--cert", str(tls[0]), "--key", str(tls[1])]
     scheme = "http" if tls is None else "https"
-    with _process(command, {}, Path(folder) / "rclone.log", port) as pid:
+    log = Path(folder) / "rclone.log"
+    with process(command, _without_keys(), log, f"http://127.0.0.1:{port}/") as pid:
         yield _server(f"{scheme}://127.0.0.1:{port}", pid, data)
 
 
@@ -85,8 +86,10 @@ def ministack_server(folder: Path, *, port: int | None = None) -> Iterator[S3Ser
         "LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "ministack"]
-    with _process(command, settings, Path(folder) / "ministack.log", port) as pid:
-        server = _server(f"http://127.0.0.1:{port}", pid, data)
+    endpoint = f"http://127.0.0.1:{port}"
+    env, log = _without_keys() | settings, Path(folder) / "ministack.log"
+    with process(command, env, log, f"{endpoint}/") as pid:
+        server = _server(endpoint, pid, data)
         _create_bucket(server)
         yield server
 
@@ -117,35 +120,47 @@ def _create_bucket(server: S3Server) -> None:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], settings: dict[str, str], log: Path, port: int) -> Iterator[int]:
-    """Run a server until the end of the block; it is up when it answers anything at all."""
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+def process(
+    command: list[str],
+    env: Mapping[str, str],
+    log: Path,
+    address: str,
+    *,
+    cwd: Path | None = None,
+    up_s: float = UP_S,
+) -> Iterator[int]:
+    """Run a server until the end of the block, its pid; it is up when `address` answers anything."""
     with log.open("ab") as out:
-        process = subprocess.Popen(
+        server = subprocess.Popen(
             command,
-            env={**environment, **settings},
+            cwd=cwd,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
     try:
-        until = time.monotonic() + UP_S
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > until:
+        until = time.monotonic() + up_s
+        while not _answers(address):
+            if server.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
-        yield process.pid
+        yield server.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
-def _answers(port: int) -> bool:
+def _without_keys() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+
+
+def _answers(address: str) -> bool:
     """Whether anything speaks there; a TLS port answers plain HTTP with an error, which is enough."""
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
+        urllib.request.urlopen(address, timeout=2).close()
     except urllib.error.HTTPError as error:
         error.close()
         return True
