@@ -113,6 +113,8 @@ class Tab:
         session.listeners.append(self._on_view)
         self._open(session.view.page)
         self.tick()
+        opened = self._made[session.view.page]
+        self.page.add_variable("first", opened.first() if isinstance(opened, Leaderboard) else "")
 
     def tick(self) -> None:
         """Look at the version; tell the open page if there is something new."""
@@ -139,17 +141,14 @@ class Tab:
 
     def _count(self, name: str) -> str:
         snapshot = self.session.snapshot
-        if name == "trials":
-            return str(len(snapshot.trials))
-        if name == "compare":
-            return ""
-        if name == "runs":
-            return str(sum(t.status == "running" for t in snapshot.trials.values()) or "")
-        if name == "dataset":
-            return str(len(snapshot.datasets))
-        if name == "pred":
-            return str(sum(run.nights for run in snapshot.runs.values()) or "")
-        return str(max((evaluation.samples for evaluation in snapshot.evals.values()), default=""))
+        counts = {
+            "trials": len(snapshot.trials),
+            "samples": max((one.samples for one in snapshot.evals.values()), default=0),
+            "dataset": len(snapshot.datasets),
+            "runs": sum(trial.status == "running" for trial in snapshot.trials.values()),
+            "pred": sum(run.nights for run in snapshot.runs.values()),
+        }
+        return _short(counts.get(name, 0))
 
     def _open(self, name: str) -> None:
         if name not in self._made:
@@ -191,3 +190,10 @@ class Tab:
         self.session.dark = self.shell.dark = dark
         for made in self._made.values():
             made.recolor()
+
+
+def _short(count: int) -> str:
+    """A count for the navigation, four characters at most below a million; nothing for none."""
+    if count < 1000:
+        return str(count or "")
+    return f"{count / 1000:.1f}k" if count < 9950 else f"{count / 1000:.0f}k"

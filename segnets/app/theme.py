@@ -186,7 +186,9 @@ TABLE = f"""
 .mark {{ display: inline-block; width: 13px; height: 13px; border-radius: 4px; margin-top: 2px;
   border: 1.5px solid var(--sg-line); }}
 .mark.on {{ border-color: transparent; }}
-.who b {{ font-weight: 600; }} .who span {{ font-family: {MONO}; font-size: 12px; color: var(--sg-muted); }}
+.who {{ display: flex; gap: 6px; align-items: baseline; min-width: 0; }}
+.who b {{ font-weight: 600; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.who span {{ flex: none; font-family: {MONO}; font-size: 12px; color: var(--sg-muted); }}
 .score {{ display: flex; align-items: center; gap: 8px; }}
 .score i {{ flex: 1; height: 7px; border-radius: 4px; background: var(--sg-track); overflow: hidden; }}
 .score i u {{ display: block; height: 100%; border-radius: 4px; }}

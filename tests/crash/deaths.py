@@ -40,7 +40,7 @@ from segnets.store.open import open_store
 
 GRIDS = 10
 AXES = ("seed=0,1,2,3,4,5", "lr=0.001,0.003")
-EPOCHS = 16
+EPOCHS = 8
 S3_AWAY_S = 60.0
 LIMIT_S = 1200.0
 RETRIES = 4

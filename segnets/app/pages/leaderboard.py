@@ -13,6 +13,7 @@ import panel as pn
 from segnets.app.pages.cost import Cost
 from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
+from segnets.app.pages.first import first_view
 from segnets.app.pages.matters import parallel_axes, within
 from segnets.app.pages.table import TrialTable
 from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice
@@ -135,6 +136,11 @@ class Leaderboard:
 
     def recolor(self) -> None:
         """Style sheets do it all, and Bokeh follows the shell."""
+
+    def first(self) -> str:
+        """HTML that the page carries until the live table stands; "" if there is nothing to see."""
+        rows = self.table.first_rows() if self.body.visible else []
+        return first_view(self.figures.figures, rows) if rows else ""
 
     def _empty_text(self) -> str:
         snapshot = self.session.snapshot

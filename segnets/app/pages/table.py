@@ -67,7 +67,7 @@ _WIDTHS = {
     "curve": 66,
     "clips_s": 50,
     "seconds": 54,
-    "restarts": 58,
+    "restarts": 66,
 }
 _SHORT = {"batch_size": "batch", "weight_decay": "decay", "class_weights": "weights"}
 _FORMATTERS = {
@@ -108,6 +108,12 @@ class TrialTable:
             self._patch(frame)
         self._sort()
 
+    def first_rows(self) -> list[dict[str, Any]]:
+        """The rows of the first page as it is sorted now."""
+        if self.table is None:
+            return []
+        return list(self.table.current_view.head(PAGE_SIZE).to_dict("records"))
+
     def _build(self, frame: pd.DataFrame, settings: Sequence[str]) -> None:
         names = [f"s{position}" for position in range(len(settings))]
         narrow = self.session.narrow
@@ -133,6 +139,7 @@ class TrialTable:
             if narrow
             else {
                 **_WIDTHS,
+                "trial": _trial_width(frame, len(settings)),
                 **{n: max(52, 7 * len(t) + 12) for n, t in zip(names, short, strict=True)},
             },
             text_align=dict.fromkeys(("clips_s", "seconds", "restarts", *names), "right"),
@@ -192,6 +199,12 @@ class TrialTable:
     def _on_click(self, event: Any) -> None:
         if self.table is not None and 0 <= event.row < len(self.table.value):
             self._tick(str(self.table.value.index[event.row]))
+
+
+def _trial_width(frame: pd.DataFrame, settings: int) -> int:
+    """Pixels for the longest model's name and the digits, where few settings leave the room."""
+    longest = max(map(len, frame["model"]), default=0)
+    return max(_WIDTHS["trial"], min(8 * longest + 52, 190 if settings <= 3 else 0))
 
 
 def changed_settings(trials: Sequence[Trial]) -> list[str]:

@@ -1,0 +1,27 @@
+"""The leaderboard as the page itself carries it: figures and first rows, in sight before a script runs.
+
+The browser needs a second and more until the scripts of Bokeh, Panel and Tabulator have run. Until the
+live table stands it shows this; `page.html` then takes it away.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, Template
+
+from segnets.app.pages.figures import Figure
+from segnets.app.theme import COMPONENT, TABLE, css
+
+
+@cache
+def _template() -> Template:
+    return Environment(loader=PackageLoader("segnets.app", "."), autoescape=True).get_template(
+        "first.html"
+    )
+
+
+def first_view(figures: Sequence[Figure], rows: Sequence[dict[str, Any]]) -> str:
+    """HTML of these figures and rows (those of `trial_frame`), every text escaped."""
+    styles = COMPONENT + css("parts") + TABLE + css("first")
+    return _template().render(figures=figures, rows=rows, css=styles)
