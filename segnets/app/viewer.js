@@ -66,17 +66,20 @@ export function render({model}) {
   root.append(side, stage, facts, walk);
 
   // -- asking
-  const send = (data) => model.send_msg(data);
+  // What one act of somebody asks for and says goes to Python as one message.
+  const outgoing = [];
+  const send = (data) => {
+    if (!outgoing.length) queueMicrotask(() => model.send_msg({batch: outgoing.splice(0)}));
+    outgoing.push(data);
+  };
   let settled = null;  // the sample whose answer has come, whatever it was
-  const want = (keys, past = false) => {
+  const want = (keys, withPast = true) => {
     // the picture that somebody waits for comes first: neighbours and list follow its answer
     if (settled !== current && !store.has(current) && keys.some((key) => key !== current)) return;
-    const missing = keys.filter((key) => {
-      const held = store.get(key);
-      if (held && (!past || held.frames.length > 1 || held.steps <= 1)) return false;
-      return store.due(`${key} ${past}`);
-    });
-    if (missing.length) send({type: "want", keys: missing, past, source: model.source});
+    const missing = keys.filter((key) => !store.has(key) && store.due(key));
+    const hasPast = (held) => held && (held.past || held.steps <= 1);
+    const past = withPast ? keys.filter((key) => !hasPast(store.get(key)) && store.due(`${key} past`)) : [];
+    if (missing.length || past.length) send({type: "want", keys: missing, past, source: model.source});
   };
   const index = () => order.findIndex((row) => row.key === current);
   const neighbours = () => {
@@ -94,19 +97,18 @@ export function render({model}) {
     };
     if (data.type === "fault") {
       if (data.key === current) veil.textContent = data.sentence;
-      store.failed(`${data.key} false`);
-      store.failed(`${data.key} true`);
+      store.failed(data.key);
+      store.failed(`${data.key} past`);
       settle();
       return;
     }
-    if (data.type === "past") {
+    if (data.type !== "sample") return;
+    if (!("frame" in data)) {  // the past of a sample that is here
       const held = store.get(data.key);
-      if (!held) return;
-      held.frames = [...await Promise.all(data.frames.map((bytes) => bytes && bitmap(bytes, "image/webp"))), held.frames.at(-1)];
-      if (data.key === current) drawStrip();
+      if (held) held.past = data.past;
+      if (data.key === current) unpack(held);
       return;
     }
-    if (data.type !== "sample") return;
     const [frame, truth, prediction, confidence] = await Promise.all([
       data.frame && bitmap(data.frame, "image/webp"),
       data.truth && channel(data.truth, "image/png"),
@@ -121,14 +123,22 @@ export function render({model}) {
     }
     const held = {frames: [frame || null], truth, prediction, confidence, width: size.width, height: size.height,
       iou: data.iou, confusions: data.confusions, labelled: data.labelled, steps: data.steps,
-      miou: data.miou, accuracy: data.accuracy, mask: {}};
+      miou: data.miou, accuracy: data.accuracy, past: data.past, mask: {}};
     store.add(data.key, held, current);
     makeThumb(data.key, held);
     if (data.key === current) {
       drawAll();
-      want([current], true);
+      unpack(held);
       settle();
     } else drawList();
+  }
+
+  // The frames before the labelled one, decoded only for the sample on show: they are the larger part.
+  async function unpack(held) {
+    if (!held?.past || held.frames.length > 1) return;
+    const past = await Promise.all(held.past.map((bytes) => bytes && bitmap(bytes, "image/webp")));
+    held.frames = [...past, held.frames.at(-1)];
+    if (store.get(current) === held) drawStrip();
   }
 
   // -- painting
@@ -421,7 +431,7 @@ export function render({model}) {
     const last = Math.min(order.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 2);
     const rows = order.slice(first, last);
     const missing = rows.map((row) => row.key).filter((key) => !thumbs.has(key));
-    if (missing.length) want(missing.slice(0, 24));
+    if (missing.length) want(missing.slice(0, 24), false);
     fill(inner, [first, rows, current, rows.map((row) => thumbs.has(row.key))], () => rows.map((row, i) => {
       const button = el("button", "row");
       button.type = "button";
@@ -534,7 +544,7 @@ export function render({model}) {
     if (current === null) { drawAll(); return; }
     const held = store.touch(current);
     want([current]);
-    if (held) want([current], true);
+    unpack(held);
     want(neighbours());
     const i = index();
     if (list.clientHeight && (i * ROW < list.scrollTop || (i + 1) * ROW > list.scrollTop + list.clientHeight)) {

@@ -31,8 +31,8 @@ class Viewer(Part):
 
     Messages from the browser: {type: want, keys, past, source}, {type: show, sample},
     {type: layer, layer}, {type: opacity, opacity}. To the browser: {type: sample, ...} with encoded
-    pictures, {type: past, frames}, {type: fault, sentence}; `source` names the evaluation, so that an
-    answer that comes after a change of model is dropped.
+    pictures and `past`, those of the earlier frames, or `past` alone, {type: fault, sentence}; `source`
+    names the evaluation, so that an answer that comes after a change of model is dropped.
     """
 
     catalog = param.List(default=[])

@@ -268,7 +268,7 @@ class ComparePage:
             is_cell = len(named) == 2 and named[0] < 19 and named[1] < 20
             self.session.change(mistake=f"{named[0]}-{named[1]}" if is_cell else "")
 
-    def _asks(self, key: Key, _past: bool) -> Ask:
+    def _asks(self, key: Key, _sample: bool, _past: bool) -> Ask:
         tables, display, reader = self._tables, self._display, self.session.reader
 
         def ask() -> dict[str, Any]:

@@ -19,9 +19,9 @@ from segnets.app.pages.datasetrows import (
 from segnets.app.pages.pictures import (
     Ask,
     Key,
-    frames_of,
     known,
     last_frame,
+    past_of,
     supply,
     truth_of,
 )
@@ -236,12 +236,10 @@ class DatasetPage:
         elif data.get("type") == "show" and (key := known(data.get("sample"), rows)):
             self.session.change(sample="/".join(key), dataset=self._shown[0])
 
-    def _asks(self, key: Key, past: bool) -> Ask:
+    def _asks(self, key: Key, sample: bool, past: bool) -> Ask:
         display, reader = self._display, self.session.reader
-        if past:
-            return lambda: {"type": "past", "frames": frames_of(reader, display, key)[:-1]}
 
-        def ask() -> dict[str, Any]:
+        def pictures() -> dict[str, Any]:
             frame, steps = last_frame(reader, display, key)
             return {
                 "frame": frame,
@@ -252,7 +250,10 @@ class DatasetPage:
                 **truth_facts(display.rows[key]),
             }
 
-        return ask
+        return lambda: {
+            **(pictures() if sample else {}),
+            **({"past": past_of(reader, display, key)} if past else {}),
+        }
 
 
 def _titled(title: str, note: str) -> Bar:

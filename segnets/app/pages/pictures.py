@@ -36,18 +36,20 @@ def supply(
     asker: Asker,
     data: dict[str, Any],
     rows: Container[Key],
-    asks: Callable[[Key, bool], Ask],
+    asks: Callable[[Key, bool, bool], Ask],
 ) -> None:
     """Answer a message {type: want, keys, past, source} of a browser, a message a sample.
 
-    `asks(key, past)` is called at once and takes the tables that are on show now. A message that comes
-    from before a change of source is dropped.
+    `keys` name the samples that it lacks, `past` those whose earlier frames it lacks; what is in both
+    is answered at once. `asks(key, sample, past)` is called at once and takes the tables that are on
+    show now. A message that comes from before a change of source is dropped.
     """
     if data.get("source") != asker.source:
         return
-    for wanted in list(sequence(data.get("keys")))[:MOST_WANTED]:
+    keys, past = (list(sequence(data.get(name)))[:MOST_WANTED] for name in ("keys", "past"))
+    for wanted in dict.fromkeys([*keys, *past]):
         if (key := known(wanted, rows)) is not None:
-            _answer(session, asker, key, asks(key, bool(data.get("past"))))
+            _answer(session, asker, key, asks(key, wanted in keys, wanted in past))
 
 
 def _answer(session: Session, asker: Asker, key: Key, ask: Ask) -> None:
@@ -67,9 +69,9 @@ def _places(display: Display, key: Key) -> list[tuple[Any, Any]]:
     )
 
 
-def frames_of(reader: Reader, display: Display, key: Key) -> list[bytes | None]:
-    """The frames of a clip in order, None for one that is not in the pack."""
-    return [reader.picture(display.pack, *place) for place in _places(display, key)]
+def past_of(reader: Reader, display: Display, key: Key) -> list[bytes | None]:
+    """The frames of a clip before the labelled one, in order; None for one that is not in the pack."""
+    return [reader.picture(display.pack, *place) for place in _places(display, key)[:-1]]
 
 
 def last_frame(reader: Reader, display: Display, key: Key) -> tuple[bytes | None, int]:

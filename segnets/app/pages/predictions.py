@@ -262,7 +262,7 @@ class PredictionsPage:
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
 
-    def _asks(self, key: Key, _past: bool) -> Ask:
+    def _asks(self, key: Key, _sample: bool, _past: bool) -> Ask:
         frames, reader, row = self._frames, self.session.reader, self._frames.rows[key]
 
         def ask() -> dict[str, Any]:

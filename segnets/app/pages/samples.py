@@ -5,9 +5,9 @@ from typing import Any
 from segnets.app.pages.pictures import (
     Ask,
     Key,
-    frames_of,
     known,
     last_frame,
+    past_of,
     supply,
     truth_of,
 )
@@ -211,12 +211,10 @@ class SamplesPage:
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
 
-    def _asks(self, key: Key, past: bool) -> Ask:
+    def _asks(self, key: Key, sample: bool, past: bool) -> Ask:
         table, display, reader = self._table, self._display, self.session.reader
-        if past:
-            return lambda: {"type": "past", "frames": frames_of(reader, display, key)[:-1]}
 
-        def ask() -> dict[str, Any]:
+        def pictures() -> dict[str, Any]:
             row = table.rows[key]
             frame, steps = last_frame(reader, display, key)
             return {
@@ -232,4 +230,7 @@ class SamplesPage:
                 **sample_facts(row),
             }
 
-        return ask
+        return lambda: {
+            **(pictures() if sample else {}),
+            **({"past": past_of(reader, display, key)} if past else {}),
+        }
