@@ -72,6 +72,7 @@ export function render({model}) {
     if (!outgoing.length) queueMicrotask(() => model.send_msg({batch: outgoing.splice(0)}));
     outgoing.push(data);
   };
+  const early = new Map();  // pasts that came before their samples
   let settled = null;  // the sample whose answer has come, whatever it was
   const want = (keys, withPast = true) => {
     // the picture that somebody waits for comes first: neighbours and list follow its answer
@@ -103,9 +104,10 @@ export function render({model}) {
       return;
     }
     if (data.type !== "sample") return;
-    if (!("frame" in data)) {  // the past of a sample that is here
+    if (!("frame" in data)) {  // the past of a sample that is here, or still being read or decoded
       const held = store.get(data.key);
       if (held) held.past = data.past;
+      else early.set(data.key, data.past);
       if (data.key === current) unpack(held);
       return;
     }
@@ -123,7 +125,8 @@ export function render({model}) {
     }
     const held = {frames: [frame || null], truth, prediction, confidence, width: size.width, height: size.height,
       iou: data.iou, confusions: data.confusions, labelled: data.labelled, steps: data.steps,
-      miou: data.miou, accuracy: data.accuracy, past: data.past, mask: {}};
+      miou: data.miou, accuracy: data.accuracy, past: data.past ?? early.get(data.key), mask: {}};
+    early.delete(data.key);
     store.add(data.key, held, current);
     makeThumb(data.key, held);
     if (data.key === current) {
@@ -595,6 +598,7 @@ export function render({model}) {
 
   function restart() {
     store.clear();
+    early.clear();
     thumbs.clear();
     stopPlay();
     sortRows();

@@ -143,6 +143,29 @@ def test_samples_come_worst_first_with_the_scores_of_the_table(app, made, tab):
     assert {row[1] for row in shown} == {name for _, name in expected}
 
 
+def test_a_sample_comes_with_its_past_by_step_by_jump_and_from_the_list(app, tab):
+    opened = tab(app)
+    opened.open("?p=samples")
+    shots = ".strip .shot canvas"
+    opened.page.locator(".list .row canvas").nth(
+        4
+    ).wait_for()  # the list holds these without a past
+    seen = set()
+    for key in ("ArrowRight", "ArrowRight", "End", "Home"):
+        name = opened.page.locator(".stage .name").inner_text()
+        opened.page.keyboard.press(key)
+        opened.page.wait_for_function(
+            "([before, name]) => name !== before",
+            arg=[name, opened.page.locator(".stage .name").inner_text()],
+        )
+        opened.page.locator(shots).nth(3).wait_for()
+        frames = opened.page.locator(shots).evaluate_all("all => all.map(one => one.toDataURL())")
+        assert len(frames) == len(set(frames)) == 4
+        seen.update(frames)
+    assert len(seen) >= 4 * 3
+    assert opened.complaints() == {}
+
+
 def test_the_pixel_under_the_cursor_and_the_keys_say_what_the_store_holds(app, tab):
     name = "aach_000000_000021"
     opened = tab(app)
