@@ -95,21 +95,13 @@ export function render({model}) {
   }
 
   // -- painting
-  const opaque = (r, g, b, a = 255) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0;
-  function painted({width, height}, pixel) {
-    const out = canvasOf(width, height);
-    const context = out.getContext("2d");
-    const image = context.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = pixel(i);
-    context.putImageData(image, 0, 0);
-    return out;
-  }
   function mask(held, side) {
     held.masks ??= {};
-    const table = new Uint32Array(256).fill(opaque(0, 0, 0));
-    model.classes.forEach(({rgb: [r, g, b]}, id) => { table[id] = opaque(r, g, b); });
-    return held.masks[side] ??= painted(held, (i) => table[held[side].data[i]]);
+    if (!held.masks[side]) {
+      const table = classTable(model.classes);
+      held.masks[side] = painted(held, (i) => table[held[side].data[i]]);
+    }
+    return held.masks[side];
   }
   function wrong(held) {
     if (!held.truth) return null;

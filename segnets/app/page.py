@@ -8,7 +8,6 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Protocol
 
 import panel as pn
@@ -173,8 +172,7 @@ class Tab:
             self._set_dark(bool(data.get("dark")))
             self.session.narrow = bool(data.get("narrow"))
             self._made[self.session.view.page].refresh()
-            tick = partial(self.session.turns.take, self.tick)
-            pn.state.add_periodic_callback(tick, period=TICK_MS)
+            self.session.turns.every(TICK_MS, self.tick)
         elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])
         elif kind == "address":

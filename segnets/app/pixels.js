@@ -35,6 +35,28 @@ function idsIn(...channels) {
   return new Set([...seen.keys()].filter((id) => seen[id]));
 }
 
+// A colour as canvas memory has it.
+const opaque = (r, g, b, a = 255) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0;
+
+// The colour of each class id; what is hidden is transparent, unlabelled is black.
+function classTable(classes, hidden = new Set()) {
+  const table = new Uint32Array(256);
+  classes.forEach(({rgb}, id) => { table[id] = hidden.has(id) ? 0 : opaque(...rgb); });
+  table[UNLABELLED] = hidden.has(UNLABELLED) ? 0 : opaque(0, 0, 0);
+  return table;
+}
+
+// A canvas of this size whose pixel i has the colour pixel(i).
+function painted({width, height}, pixel) {
+  const out = canvasOf(width, height);
+  const context = out.getContext("2d");
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = pixel(i);
+  context.putImageData(image, 0, 0);
+  return out;
+}
+
 // The decoded samples that a component holds, the most recent last, and what it has asked for: not
 // twice within this time, unless a fault was the answer.
 const ASKED_MS = 8000;

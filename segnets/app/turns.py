@@ -44,6 +44,19 @@ class Turns:
         tab = document is not None and document.session_context is not None
         self._loop = asyncio.get_running_loop() if tab else None
 
+    def every(self, ms: int, act: Callable[[], None]) -> None:
+        """Do it so often until the tab has gone; called in its turn, once the page stands.
+
+        Bokeh's clock: Panel's counts each stroke as being busy, which costs more than a look.
+        """
+
+        def together() -> None:
+            with pn.io.hold(self._document):
+                act()
+
+        if self._loop is not None and self._document is not None:
+            self._document.add_periodic_callback(together, ms)
+
     def take(self, act: Callable[[], None]) -> None:
         """Do it in the tab's turn. A tab that has gone by then, and a server that stops, are no fault.
 

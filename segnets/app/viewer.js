@@ -145,38 +145,26 @@ export function render({model}) {
   }
 
   // -- painting
-  const colors = () => model.classes.map((row) => row.rgb);
   function paintMask(held, layer) {
     const name = `${layer} ${[...hidden].sort().join()}`;
-    if (held.mask[layer]?.name === name) return held.mask[layer].canvas;
-    const {width, height} = held;
-    const out = canvasOf(width, height);
-    const context = out.getContext("2d");
-    const image = context.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    const table = new Uint32Array(256);
-    const opaque = (r, g, b, a = 255) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0;
-    colors().forEach(([r, g, b], id) => { table[id] = hidden.has(id) ? 0 : opaque(r, g, b); });
-    table[UNLABELLED] = hidden.has(UNLABELLED) ? 0 : opaque(0, 0, 0);
-    const ids = layer === "truth" ? held.truth : held.prediction;
-    if (layer === "truth" || layer === "prediction") {
-      if (ids) for (let i = 0; i < pixels.length; i++) pixels[i] = table[ids.data[i]];
-    } else if (layer === "errors" && held.truth && held.prediction) {
+    if (held.mask[layer]?.name !== name) held.mask[layer] = {name, canvas: painted(held, pixelOf(held, layer))};
+    return held.mask[layer].canvas;
+  }
+  function pixelOf({truth, prediction, confidence, width, height}, layer) {
+    const table = classTable(model.classes, hidden);
+    const t = truth?.data, p = prediction?.data;
+    if (layer === "truth") return (i) => table[t[i]];
+    if (layer === "prediction") return (i) => table[p[i]];
+    if (layer === "errors") {
       const red = opaque(255, 64, 64), dim = opaque(14, 18, 26, 205), none = opaque(0, 0, 0, 235);
-      const t = held.truth.data, p = held.prediction.data;
-      for (let i = 0; i < pixels.length; i++) {
-        pixels[i] = t[i] === UNLABELLED ? none : t[i] === p[i] || hidden.has(t[i]) ? dim : red;
-      }
-    } else if (layer === "confidence" && held.confidence) {
-      const {width: w, height: h, data} = held.confidence;
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-        const v = data[Math.min(h - 1, (y * h / height) | 0) * w + Math.min(w - 1, (x * w / width) | 0)];
-        pixels[y * width + x] = opaque(v, v, v);
-      }
+      return (i) => (t[i] === UNLABELLED ? none : t[i] === p[i] || hidden.has(t[i]) ? dim : red);
     }
-    context.putImageData(image, 0, 0);
-    held.mask[layer] = {name, canvas: out};
-    return out;
+    const {width: w, height: h, data} = confidence;
+    return (i) => {
+      const x = i % width, y = (i / width) | 0;
+      const v = data[Math.min(h - 1, (y * h / height) | 0) * w + Math.min(w - 1, (x * w / width) | 0)];
+      return opaque(v, v, v);
+    };
   }
   function has(held, layer) {
     return {frame: held.frames.at(-1), truth: held.truth, prediction: held.prediction,
@@ -375,7 +363,7 @@ export function render({model}) {
         fillBar.style.width = `${100 * value}%`;
         if (!words.shares) fillBar.style.background = barColor(value);
         track.append(fillBar);
-        line.append(swatch(`rgb(${colors()[id]})`), el("span", "clip", model.classes[id].name), track, el("b", "num", words.shares ? `${(100 * value).toFixed(1)}` : value.toFixed(2)));
+        line.append(swatch(`rgb(${model.classes[id].rgb})`), el("span", "clip", model.classes[id].name), track, el("b", "num", words.shares ? `${(100 * value).toFixed(1)}` : value.toFixed(2)));
         parts.push(line);
       }
       const absent = held.iou.length - rows.length;
@@ -407,7 +395,7 @@ export function render({model}) {
         const button = el("button", seen.has(id) || !held ? "" : "absent");
         button.type = "button";
         button.setAttribute("aria-pressed", String(!hidden.has(id)));
-        button.append(swatch(id === UNLABELLED ? "#000" : `rgb(${colors()[id]})`),
+        button.append(swatch(id === UNLABELLED ? "#000" : `rgb(${model.classes[id].rgb})`),
           el("span", "", id === UNLABELLED ? "unlabelled" : model.classes[id].name));
         button.onclick = (event) => {
           if (event.detail > 1) return;

@@ -57,7 +57,7 @@ def test_no_answer_of_a_thread_is_lost_while_the_page_changes(browser):
             thread.start()
         for thread in threads:
             thread.join()
-        every.wait(30)
+        every.wait(120)
     finally:
         server.stop()
         opened.close()
