@@ -158,6 +158,19 @@ def polite_worker() -> Any:
             finally:
                 self.asking = False
 
+        async def _submit_run(self, flow_run: Any) -> None:
+            """Prefect's (3.8.8), which ends the whole worker if the server answers here with an error.
+
+            The run is still scheduled then: this worker or another asks for it again.
+            """
+            try:
+                await super()._submit_run(flow_run)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other runs go on
+                first = str(error).partition("\n")[0]
+                say(f"run {flow_run.name} is not begun, the server has a fault: {first}")
+                self._submitting_flow_run_ids.discard(flow_run.id)
+                self._release_limit_slot(flow_run.id)
+
     return PoliteWorker
 
 

@@ -1,7 +1,8 @@
 """Trials as flow runs of the deployment train/train: found by tag, created once, polled together.
 
 A server that is away or starts anew is waited for. A run that stays Running without a sign of its trial
-in the store is called Crashed here, so that a grid does not wait for a machine that is gone.
+in the store is called Crashed here, and so is one that a worker took and never began: a grid does not wait
+for a machine that has left.
 """
 
 import logging
@@ -18,7 +19,7 @@ from segnets.errors import ServerAway
 from segnets.store.base import Store
 from segnets.store.open import resolve_url
 from tasks.launch import End
-from tasks.signs import STILL_S, Signs
+from tasks.signs import Signs
 
 T = TypeVar("T")
 
@@ -27,6 +28,10 @@ CRASHED_S = 15.0
 """A run cancelled through its worker is Crashed for 1.5 to 5 s before it is Cancelled."""
 STOP_S = 40.0
 """How long cancelled runs are watched; their worker kills them after 30 s."""
+BEGIN_S = 180.0
+"""How long a run that a worker took may be Pending."""
+PATIENCE_S = 30.0
+"""Looks that are further apart than this say nothing of the time between them."""
 AWAY_S = 1800.0
 """How long a server that does not answer is waited for."""
 PAUSE_S = 2.0
@@ -38,13 +43,14 @@ logger = logging.getLogger("segnets.tasks")
 
 @dataclass(slots=True)
 class Run:
-    """A flow run that trains a trial; `crashed_at` is when we first saw it Crashed."""
+    """A flow run that trains a trial; `crashed_at` is when we first saw it Crashed, `pending` when Pending."""
 
     trial: str
     id: UUID
     signs: Signs
     state: str = ""
     crashed_at: float | None = None
+    pending: tuple[float, float] | None = None
 
 
 class FlowRuns:
@@ -101,8 +107,7 @@ class FlowRuns:
             handle.state = state.name
             logger.info("%s: %s", handle.trial, state.name)
         if not state.is_final():
-            handle.crashed_at = None
-            return self._without_word(handle) if state.is_running() else None
+            return self._still_open(handle, state)
         if state.is_completed():
             return self._end(handle, End(0))
         if state.is_cancelled():
@@ -122,6 +127,13 @@ class FlowRuns:
         if names & {"Cancelling", "Cancelled"}:
             return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
         return self._end(handle, End(137, f"its flow run crashed ({message})", died=True))
+
+    def _still_open(self, handle: Run, state: Any) -> End | None:
+        handle.crashed_at = None
+        if state.is_pending():
+            return self._never_begun(handle)
+        handle.pending = None
+        return self._without_word(handle) if state.is_running() else None
 
     def stop(self, handles: Sequence[Run]) -> None:
         """Cancel the open runs and wait until they have saved and ended."""
@@ -161,12 +173,36 @@ class FlowRuns:
             state: Any = Completed(message=said)
             end = End(0)
         else:
-            said = f"the store has had no sign of its trial for {STILL_S:.0f} s"
+            said = f"the store has had no sign of its trial for {handle.signs.still_s:.0f} s"
             state = Crashed(message=said)
             end = End(137, said, died=True)
         logger.warning("%s: its flow run still says Running, but %s", handle.trial, said)
         self._set_state(handle, state)
         return self._end(handle, end)
+
+    def _never_begun(self, handle: Run) -> End | None:
+        """The end of a run that a worker took and did not begin; a process begins within seconds.
+
+        Its worker may have died between the two, or the process could not reach the server. A pod on
+        Kubernetes may wait a day for a free GPU.
+        """
+        from prefect.states import Crashed
+
+        now = time.monotonic()
+        since, looked_at = handle.pending or (now, now)
+        if now - looked_at > PATIENCE_S:  # the server was away: nobody could say that it began
+            since = now
+        handle.pending = (since, now)
+        if now - since < BEGIN_S or not self._ask(lambda: self._is_of_processes(handle.id)):
+            return None
+        said = f"no process has begun it for {BEGIN_S:.0f} s"
+        logger.warning("%s: its flow run still says Pending, but %s", handle.trial, said)
+        self._set_state(handle, Crashed(message=said))
+        return self._end(handle, End(137, said, died=True))
+
+    def _is_of_processes(self, run: UUID) -> bool:
+        pool = self._client.read_flow_run(run).work_pool_name
+        return pool is not None and self._client.read_work_pool(pool).type == "process"
 
     def _set_state(self, handle: Run, state: Any, until: float | None = None) -> None:
         self._ask(lambda: self._client.set_flow_run_state(handle.id, state), until)

@@ -22,6 +22,8 @@ LOOK_S = 15.0
 """Seconds between two looks at a trial: one beat."""
 STILL_S = 120.0
 """A trial in whose log and beats nothing has moved for so long is trained by nobody."""
+NEVER_S = 1800.0
+"""Nor one that has had no beat for so long; a process may read a large dataset before its first."""
 
 Sign = Literal["lives", "complete", "gone"]
 
@@ -36,10 +38,11 @@ class Signs:
     ) -> None:
         self._store, self._config, self._is_complete = store, config, is_complete
         self._seen: Any = None
+        self.still_s = 0.0
         self._since = self._look_at = time.monotonic()
 
     def look(self) -> Sign:
-        """Whether it moves; "lives" also where nothing can be said, as before its first beat."""
+        """Whether it moves; "lives" also where nothing can be said yet, as before its first beat."""
         now = time.monotonic()
         if now < self._look_at:
             return "lives"
@@ -52,7 +55,8 @@ class Signs:
                 seen = (beats, head and head.rank)
                 if seen != self._seen:
                     self._seen, self._since = seen, now
-                if now - self._since < STILL_S:
+                self.still_s = now - self._since
+                if self.still_s < STILL_S:
                     return "lives"
                 if self._is_complete(self._store, self._config):
                     return "complete"
@@ -60,7 +64,7 @@ class Signs:
             logger.debug("no look at %s: %s", trial, error)
             self._seen = None  # what a trial does while its store is away nobody sees
             return "lives"
-        return "gone" if beats else "lives"
+        return "gone" if beats or self.still_s >= NEVER_S else "lives"
 
 
 def beats_of(store: Store, trial: str) -> tuple[Any, ...]:

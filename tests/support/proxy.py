@@ -30,12 +30,14 @@ Kind = Literal[
     "stall",  # nothing comes for `seconds` behind `at` bytes of the response; then the line ends
     "slow",  # a response of `rate` bytes a second
     "busy",  # 503 SlowDown, the server sees nothing
+    "broken",  # 500 InternalError, the server sees nothing
     "lost",  # the server has done it, the reply is dropped
     "late",  # the line ends at once, the server sees the request `seconds` later
     "expired",  # 403 ExpiredToken, the server sees nothing
 ]
 REFUSALS = {
     "busy": (503, "SlowDown", "Please reduce your request rate."),
+    "broken": (500, "InternalError", "We encountered an internal error. Please try again."),
     "expired": (403, "ExpiredToken", "The provided token has expired."),
 }
 

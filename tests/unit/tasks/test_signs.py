@@ -11,7 +11,7 @@ from segnets.errors import Unavailable
 from segnets.store.log import claim, read_head
 from segnets.store.open import open_store
 from tasks import signs
-from tasks.signs import LOOK_S, STILL_S, Signs
+from tasks.signs import LOOK_S, NEVER_S, STILL_S, Signs
 
 ONE = TrainConfig(dataset="d")
 BEAT = f"beat/trial/{trial_id(ONE)}.0123456789abcdef"
@@ -56,10 +56,12 @@ def test_a_beat_or_an_entry_of_the_log_is_a_sign_of_life(store, look):
     assert {look() for _ in range(LOOKS)} == {"lives"}
 
 
-def test_before_its_first_beat_and_after_its_last_nothing_can_be_said(store, look):
+def test_before_its_first_beat_and_after_its_last_nothing_can_be_said_for_half_an_hour(store, look):
     assert {look() for _ in range(3 * LOOKS)} == {"lives"}
     commit(store, "checkpoint")
-    assert {look() for _ in range(3 * LOOKS)} == {"lives"}
+    looks = int(NEVER_S / LOOK_S)
+    assert {look() for _ in range(looks)} == {"lives"}
+    assert look() == "gone"
 
 
 def test_a_trial_that_is_complete_needs_no_report(store, look):
