@@ -79,13 +79,16 @@ export function render({model}) {
       if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); }
       return;
     }
-    const [frame, truth, a, b] = await Promise.all([
+    const decoded = await Promise.all([
       data.frame && bitmap(data.frame, "image/webp"),
       ...[data.truth, data.a, data.b].map((bytes) => bytes && channel(bytes, "image/png")),
-    ]);
+    ]).catch(() => null);
+    if (data.source !== model.source) return;  // another pair was chosen meanwhile
+    const [frame, truth, a, b] = decoded ?? [];
     if (!a || !b) {
       if (data.key === current) {
-        veil.textContent = "One of the two kept no picture of this sample.";
+        veil.textContent = decoded ? "One of the two kept no picture of this sample."
+          : "A picture of this sample is damaged; verify names it: python -m segnets.store verify";
         want(neighbours());
       }
       return;

@@ -191,7 +191,8 @@ class Tab:
 
 
 def _short(count: int) -> str:
-    """A count for the navigation, four characters at most below a million; nothing for none."""
+    """A count for the navigation in four characters; nothing for none."""
     if count < 1000:
         return str(count or "")
-    return f"{count / 1000:.1f}k" if count < 9950 else f"{count / 1000:.0f}k"
+    number, unit = (count / 1000, "k") if count < 999_500 else (count / 1e6, "M")
+    return f"{number:.1f}{unit}" if number < 9.95 else f"{number:.0f}{unit}"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from bokeh.document import Document
 
 
+MOST_SAID = 16
+"""Messages that are taken of one batch: no act of somebody needs more."""
+
+
 class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
     """A component of ours; `on_message` gets what its browser side sends."""
 
@@ -39,9 +43,8 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
         if self.on_message is None or not isinstance(data, dict):
             return
         batch = data.get("batch")
-        messages = [
-            one for one in (batch if isinstance(batch, list) else [data]) if isinstance(one, dict)
-        ]
+        said = batch[:MOST_SAID] if isinstance(batch, list) else [data]
+        messages = [one for one in said if isinstance(one, dict)]
         # Panel may call us without the document's lock, which Bokeh's own models need
         in_turn(pn.state.curdoc, partial(self._take, messages))
 

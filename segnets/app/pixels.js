@@ -71,7 +71,10 @@ function samplesHeld(keep) {
       held.set(key, sample);
       for (const old of held.keys()) {
         if (held.size <= keep) break;
-        if (old !== current) held.delete(old);
+        if (old === current) continue;
+        held.delete(old);
+        asked.delete(old);  // it may be asked for again
+        asked.delete(`${old} past`);
       }
     },
     touch(key) {

@@ -23,7 +23,7 @@ def in_turn(document: "Document | None", act: Callable[[], None]) -> None:
     changes of one act go out in one message: Bokeh's own would overtake those of Panel, and speak of
     a figure that the browser does not know yet.
 
-    Raises RuntimeError if the tab has gone.
+    Raises RuntimeError if the tab goes just now.
     """
 
     def together() -> None:
@@ -66,6 +66,8 @@ class Turns:
         """
 
         def add() -> None:
+            if self._document is None or self._document.session_context is None:
+                return  # the tab has gone
             try:
                 in_turn(self._document, act)
             except RuntimeError:

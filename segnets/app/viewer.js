@@ -2,7 +2,7 @@
 //
 // Python sends the catalogue (one small row a sample) and, on demand, encoded pictures by message.
 // Decoding, colouring, opacity, hiding of classes and the readout happen here, so a move of the mouse
-// or of a slider never asks the server (pixels.js).
+// or of a slider waits for nobody (pixels.js).
 const KEEP = 48;            // decoded samples held
 const ROW = 58;             // height of a row of the list, px
 const LABELS = {frame: "frame", truth: "truth", prediction: "prediction", errors: "errors", confidence: "confidence"};
@@ -111,15 +111,21 @@ export function render({model}) {
       if (data.key === current) unpack(held);
       return;
     }
-    const [frame, truth, prediction, confidence] = await Promise.all([
+    const decoded = await Promise.all([
       data.frame && bitmap(data.frame, "image/webp"),
       data.truth && channel(data.truth, "image/png"),
       data.prediction && channel(data.prediction, "image/png"),
       data.confidence && channel(data.confidence, "image/webp"),
-    ]);
+    ]).catch(() => null);
+    if (data.source !== model.source) return;  // another model was chosen meanwhile
+    const [frame, truth, prediction, confidence] = decoded ?? [];
     const size = prediction || truth || frame;
     if (!size) {
-      if (data.key === current) veil.textContent = "This sample has no pictures in the store.";
+      early.delete(data.key);
+      if (data.key === current) {
+        veil.textContent = decoded ? "This sample has no pictures in the store."
+          : "A picture of this sample is damaged; verify names it: python -m segnets.store verify";
+      }
       settle();
       return;
     }
@@ -132,6 +138,7 @@ export function render({model}) {
     if (data.key === current) {
       drawAll();
       unpack(held);
+      want([current]);
       settle();
     } else drawList();
   }
@@ -139,7 +146,8 @@ export function render({model}) {
   // The frames before the labelled one, decoded only for the sample on show: they are the larger part.
   async function unpack(held) {
     if (!held?.past || held.frames.length > 1) return;
-    const past = await Promise.all(held.past.map((bytes) => bytes && bitmap(bytes, "image/webp")));
+    const decode = (bytes) => bytes && bitmap(bytes, "image/webp").catch(() => null);
+    const past = await Promise.all(held.past.map(decode));
     held.frames = [...past, held.frames.at(-1)];
     if (store.get(current) === held) drawStrip();
   }
@@ -282,9 +290,23 @@ export function render({model}) {
     }, 260);
     drawControls();
   }
+  // The slider stays the same node, whatever is drawn around it: somebody may be dragging it.
+  const slide = el("label", "slide");
+  const range = el("input");
+  const percent = el("b", "num");
+  Object.assign(range, {type: "range", min: 0, max: 100, step: 1});
+  range.setAttribute("aria-label", "opacity");
+  range.oninput = () => { model.opacity = Number(range.value); };
+  range.onchange = () => send({type: "opacity", opacity: Number(range.value)});
+  slide.append(el("span", "muted", "opacity"), range, percent);
+  function drawOpacity() {
+    range.value = model.opacity;
+    percent.textContent = `${model.opacity}%`;
+  }
   function drawControls() {
     const held = store.get(current);
-    fill(controls, [model.layer, model.opacity, Boolean(playing), model.layers.map((name) => Boolean(held && has(held, name)))], () => {
+    drawOpacity();
+    fill(controls, [model.layer, Boolean(playing), model.layers.map((name) => Boolean(held && has(held, name)))], () => {
       const seg = el("div", "seg");
       seg.setAttribute("role", "group");
       seg.setAttribute("aria-label", "layer");
@@ -296,14 +318,6 @@ export function render({model}) {
         button.onclick = () => setLayer(name);
         seg.append(button);
       }
-      const slide = el("label", "slide");
-      const range = el("input");
-      Object.assign(range, {type: "range", min: 0, max: 100, step: 1, value: model.opacity});
-      range.setAttribute("aria-label", "opacity");
-      const value = el("b", "num", `${model.opacity}%`);
-      range.oninput = () => { value.textContent = `${range.value}%`; setOpacity(Number(range.value)); };
-      range.onchange = () => send({type: "opacity", opacity: Number(range.value)});
-      slide.append(el("span", "muted", "opacity"), range, value);
       const run = el("button", "play");
       run.type = "button";
       run.append(icon(playing ? "pause" : "play", 16), el("span", "", playing ? "stop" : "play"));
@@ -534,7 +548,7 @@ export function render({model}) {
     }
     if (current === null) { drawAll(); return; }
     const held = store.touch(current);
-    want([current]);
+    want([current], Boolean(held));  // what nobody has loaded comes without its past first
     unpack(held);
     want(neighbours());
     const i = index();
@@ -546,7 +560,6 @@ export function render({model}) {
   }
   function go(i) { if (order[i]) show(order[i].key, true); }
   function setLayer(layer) { model.layer = layer; stopPlay(); frameIndex = -1; send({type: "layer", layer}); drawControls(); drawStrip(); drawLayers(); drawPicture(); }
-  function setOpacity(opacity) { model.opacity = opacity; drawPicture(); }
   const visible = () => root.isConnected && root.getClientRects().length > 0;
   function keydown(event) {
     const target = event.composedPath()[0];
@@ -557,7 +570,7 @@ export function render({model}) {
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (step) { event.preventDefault(); go(index() + step); }
     else if (model.layers[Number(event.key) - 1] && event.key !== " ") setLayer(model.layers[Number(event.key) - 1]);
-    else if (event.key === " ") { event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
+    else if (event.key === " ") { if (target instanceof HTMLButtonElement) return; event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
     else if (event.key === "Home") { event.preventDefault(); go(0); }
     else if (event.key === "End") { event.preventDefault(); go(order.length - 1); }
     else return;
@@ -584,25 +597,30 @@ export function render({model}) {
   const resized = new ResizeObserver(() => { drawPicture(); drawList(); drawMini(); });
   resized.observe(root);
 
-  function restart() {
-    store.clear();
-    early.clear();
-    thumbs.clear();
-    stopPlay();
-    sortRows();
-    current = null;
-    list.scrollTop = 0;
-    show(model.sample, false);
+  let waiting = null;
+  function restart() {  // source and catalogue come together
+    waiting ??= setTimeout(() => {
+      waiting = null;
+      store.clear();
+      early.clear();
+      thumbs.clear();
+      stopPlay();
+      sortRows();
+      current = settled = null;
+      list.scrollTop = 0;
+      show(model.sample, false);
+    }, 0);
   }
   model.on("msg:custom", receive);
-  model.on("catalog", restart);
+  model.on(["source", "catalog"], restart);
   model.on("order", () => { sortRows(); show(current, false); list.scrollTop = Math.max(0, index() * ROW - list.clientHeight / 2); drawList(); });
   model.on("sample", () => { if (model.sample && model.sample !== current) show(model.sample, false); });
   model.on("layer", () => { drawControls(); drawLayers(); drawPicture(); });
-  model.on("opacity", () => { drawControls(); drawPicture(); });
+  model.on("opacity", () => { drawOpacity(); drawPicture(); });
   model.on("dark", () => setTimeout(drawMini, 60));
   model.on("remove", () => {
     stopPlay();
+    clearTimeout(waiting);
     resized.disconnect();
     document.removeEventListener("keydown", keydown);
     document.removeEventListener("keyup", keyup);

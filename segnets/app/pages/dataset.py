@@ -19,6 +19,7 @@ from segnets.app.pages.datasetrows import (
 from segnets.app.pages.pictures import (
     Ask,
     Key,
+    clip_answer,
     known,
     last_frame,
     past_of,
@@ -250,10 +251,9 @@ class DatasetPage:
                 **truth_facts(display.rows[key]),
             }
 
-        return lambda: {
-            **(pictures() if sample else {}),
-            **({"past": past_of(reader, display, key)} if past else {}),
-        }
+        return lambda: clip_answer(
+            pictures, lambda: past_of(reader, display, key), sample=sample, with_past=past
+        )
 
 
 def _titled(title: str, note: str) -> Bar:

@@ -1,11 +1,13 @@
 """The pictures that a viewer wants: only of samples that a table names, read in the reader's pool."""
 
+import contextlib
 from collections.abc import Callable, Container
 from typing import Any, Protocol
 
 from segnets.app.read import Display, Reader
 from segnets.app.records import sequence
 from segnets.app.state import Session
+from segnets.errors import SegnetsError
 
 MOST_WANTED = 32
 """Samples in one message of a browser; its list asks for what is in sight."""
@@ -46,8 +48,11 @@ def supply(
     """
     if data.get("source") != asker.source:
         return
-    keys, past = (list(sequence(data.get(name)))[:MOST_WANTED] for name in ("keys", "past"))
-    for wanted in dict.fromkeys([*keys, *past]):
+    keys, past = (
+        [key for key in sequence(data.get(name)) if isinstance(key, str)]
+        for name in ("keys", "past")
+    )
+    for wanted in list(dict.fromkeys([*keys, *past]))[:MOST_WANTED]:
         if (key := known(wanted, rows)) is not None:
             _answer(session, asker, key, asks(key, wanted in keys, wanted in past))
 
@@ -72,6 +77,19 @@ def _places(display: Display, key: Key) -> list[tuple[Any, Any]]:
 def past_of(reader: Reader, display: Display, key: Key) -> list[bytes | None]:
     """The frames of a clip before the labelled one, in order; None for one that is not in the pack."""
     return [reader.picture(display.pack, *place) for place in _places(display, key)[:-1]]
+
+
+def clip_answer(
+    pictures: Ask, past: Callable[[], list[bytes | None]], *, sample: bool, with_past: bool
+) -> dict[str, Any]:
+    """The pictures of a sample, its past, or both; a past that cannot be read keeps no picture back."""
+    if not sample:
+        return {"past": past()}
+    answer = pictures()
+    if with_past:
+        with contextlib.suppress(SegnetsError):  # then the browser asks for it when it is needed
+            answer["past"] = past()
+    return answer
 
 
 def last_frame(reader: Reader, display: Display, key: Key) -> tuple[bytes | None, int]:

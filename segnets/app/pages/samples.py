@@ -5,6 +5,7 @@ from typing import Any
 from segnets.app.pages.pictures import (
     Ask,
     Key,
+    clip_answer,
     known,
     last_frame,
     past_of,
@@ -230,7 +231,6 @@ class SamplesPage:
                 **sample_facts(row),
             }
 
-        return lambda: {
-            **(pictures() if sample else {}),
-            **({"past": past_of(reader, display, key)} if past else {}),
-        }
+        return lambda: clip_answer(
+            pictures, lambda: past_of(reader, display, key), sample=sample, with_past=past
+        )
