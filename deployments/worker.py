@@ -9,7 +9,9 @@ saved, and the runs stay Running for ever. This worker is the same one with anot
    that still has a parent starts it again elsewhere;
 3. when all are gone, or after --wait seconds and SIGKILL, the worker itself ends, with code 0.
 
-A second signal skips the waiting. Needs PREFECT_API_URL (or prefect.toml in the working directory).
+A second signal skips the waiting. A server that is away or answers with errors is waited for (polite.py);
+Prefect's own worker ends after a minute and a half, and kills its runs. Needs PREFECT_API_URL (or
+prefect.toml in the working directory).
 """
 
 import argparse
@@ -104,8 +106,9 @@ def one_a_gpu(given: argparse.Namespace) -> int:
 
 async def serve(given: argparse.Namespace) -> int:
     """Work until a signal; then the way out described above."""
-    worker_class = polite_worker()  # imports Prefect, 1.2 s: not needed for --help
-    worker = worker_class(
+    from polite import PoliteWorker  # imports Prefect, 1.2 s: not needed for --help
+
+    worker = PoliteWorker(
         work_pool_name=POOL,
         work_queues=[given.queue],
         limit=given.limit,
@@ -133,45 +136,6 @@ async def serve(given: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         say(f"worker {worker.name} has left")
     return 0
-
-
-def polite_worker() -> Any:
-    """The class of the worker; made here so that importing this file does not import Prefect."""
-    from prefect.workers.process import ProcessWorker
-
-    class PoliteWorker(ProcessWorker):
-        """A process worker that can be told to take no more runs."""
-
-        leaving = False
-        asking = False
-
-        @classmethod
-        def __dispatch_key__(cls) -> str:
-            return "segnets-process"  # Prefect warns when two classes answer to one key
-
-        async def get_and_submit_flow_runs(self) -> list[Any]:
-            if self.leaving:
-                return []
-            self.asking = True
-            try:
-                return await super().get_and_submit_flow_runs()
-            finally:
-                self.asking = False
-
-        async def _submit_run(self, flow_run: Any) -> None:
-            """Prefect's (3.8.8), which ends the whole worker if the server answers here with an error.
-
-            The run is still scheduled then: this worker or another asks for it again.
-            """
-            try:
-                await super()._submit_run(flow_run)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the other runs go on
-                first = str(error).partition("\n")[0]
-                say(f"run {flow_run.name} is not begun, the server has a fault: {first}")
-                self._submitting_flow_run_ids.discard(flow_run.id)
-                self._release_limit_slot(flow_run.id)
-
-    return PoliteWorker
 
 
 async def let_runs_save(worker: Any, wait_s: float, hurry: asyncio.Event) -> None:

@@ -5,11 +5,14 @@ in the store is called Crashed here, and so is one that a worker took and never 
 for a machine that has left.
 """
 
+import hashlib
+import itertools
 import logging
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -26,8 +29,8 @@ T = TypeVar("T")
 DEPLOYMENT = "train/train"
 CRASHED_S = 15.0
 """A run cancelled through its worker is Crashed for 1.5 to 5 s before it is Cancelled."""
-STOP_S = 40.0
-"""How long cancelled runs are watched; their worker kills them after 30 s."""
+STOP_S = 25.0
+"""How long cancelled runs are watched: the worker of a grid that is itself cancelled kills it after 30 s."""
 BEGIN_S = 180.0
 """How long a run that a worker took may be Pending."""
 PATIENCE_S = 30.0
@@ -37,17 +40,25 @@ AWAY_S = 1800.0
 PAUSE_S = 2.0
 """Between two questions to a server that does not answer."""
 SAY_EVERY_S = 30.0
+ABSENT = 5
+"""So many answers in a row that do not know a run: it was deleted."""
 
 logger = logging.getLogger("segnets.tasks")
 
 
 @dataclass(slots=True)
 class Run:
-    """A flow run that trains a trial; `crashed_at` is when we first saw it Crashed, `pending` when Pending."""
+    """A flow run that trains a trial, `adopted` if another grid or an earlier life of this one made it.
+
+    `crashed_at` is when we first saw it Crashed, `pending` when it was first and last seen Pending,
+    `absent` the answers in a row that did not know it.
+    """
 
     trial: str
     id: UUID
     signs: Signs
+    adopted: bool
+    absent: int = 0
     state: str = ""
     crashed_at: float | None = None
     pending: tuple[float, float] | None = None
@@ -71,6 +82,8 @@ class FlowRuns:
         self._client, self._root = client, root
         self._store, self._is_complete = store, is_complete
         self._states: dict[UUID, Any] = {}
+        self._pools: dict[UUID, str | None] = {}
+        self._pool_types: dict[str, str] = {}
         self._read_at = 0.0
         self._handles: dict[UUID, Run] = {}
         self._warned = False
@@ -82,24 +95,39 @@ class FlowRuns:
         config = replace(config, store=resolve_url(config.store))
         # a search launches a trial once a rung: each of them is a run of its own
         stage = "" if config.pause_at is None else f":to-{config.pause_at}"
-        found = self._ask(lambda: self._open_run(trial))
+        tags = [
+            f"trial:{trial}",
+            f"store:{_short_hash(config.store or '')}",
+            f"to:{config.pause_at or 'end'}",
+        ]
+        found = self._ask(lambda: self._open_run(tags))
+        adopted = found is not None
         if found is not None:
             logger.info("%s has an open flow run already: %s", trial, found.name)
         else:
             # the key makes it one run, however often it is asked for
             key = f"{self._root}:{trial}:{launch}{stage}"
-            tags = [f"trial:{trial}", f"launch:{launch}"]
             name = _run_name(trial, launch, config.pause_at)
-            found = self._ask(lambda: self._create(config, name, tags, key))
+            labels = [*tags, f"launch:{launch}"]
+            found = self._ask(lambda: self._create(config, name, labels, key))
+            for number in itertools.count(
+                2
+            ):  # a grid that is retried asks with the keys of its earlier life
+                if found.state is None or not found.state.is_final():
+                    break
+                again = f"{key}:{number}"
+                found = self._ask(partial(self._create, config, name, labels, again))
             logger.info("flow run %s is made", found.name)
             self._ask(self._warn_without_worker)
-        run = Run(trial, found.id, signs)
+        run = Run(trial, found.id, signs, adopted)
         self._handles[run.id] = run
         return run
 
     def poll(self, handle: Run) -> End | None:
         """How the run ended, by one question for all of them every 2 s."""
         self._ask(self._read_states)
+        if handle.absent >= ABSENT:
+            return self._end(handle, _not_begun("its flow run was deleted"))
         state = self._states.get(handle.id)
         if state is None:
             return None
@@ -111,12 +139,16 @@ class FlowRuns:
         if state.is_completed():
             return self._end(handle, End(0))
         if state.is_cancelled():
-            return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
+            return self._end(handle, _cancelled(handle))
         message = state.message or state.name
         if not state.is_crashed():
             found = re.search(r"exit (\d+): (.*)", message, re.DOTALL)
             end = End(int(found[1]), found[2]) if found else End(1, message)
             return self._end(handle, end)
+        return self._crashed(handle, message)
+
+    def _crashed(self, handle: Run, message: str) -> End | None:
+        """The end of a run that is Crashed, once it has been so for a while."""
         now = time.monotonic()
         if handle.crashed_at is None:
             handle.crashed_at = now
@@ -125,8 +157,10 @@ class FlowRuns:
         past = self._ask(lambda: self._client.read_flow_run_states(handle.id))
         names = {state.name for state in past}
         if names & {"Cancelling", "Cancelled"}:
-            return self._end(handle, End(143, "its flow run was cancelled", stopped=True))
-        return self._end(handle, End(137, f"its flow run crashed ({message})", died=True))
+            return self._end(handle, _cancelled(handle))
+        begun = any(state.is_running() for state in past)
+        said = f"its flow run crashed ({message})"
+        return self._end(handle, End(137, said, died=True, begun=begun))
 
     def _still_open(self, handle: Run, state: Any) -> End | None:
         handle.crashed_at = None
@@ -193,16 +227,20 @@ class FlowRuns:
         if now - looked_at > PATIENCE_S:  # the server was away: nobody could say that it began
             since = now
         handle.pending = (since, now)
-        if now - since < BEGIN_S or not self._ask(lambda: self._is_of_processes(handle.id)):
+        if now - since < BEGIN_S or not self._is_of_processes(handle.id):
             return None
         said = f"no process has begun it for {BEGIN_S:.0f} s"
         logger.warning("%s: its flow run still says Pending, but %s", handle.trial, said)
         self._set_state(handle, Crashed(message=said))
-        return self._end(handle, End(137, said, died=True))
+        return self._end(handle, _not_begun(said))
 
     def _is_of_processes(self, run: UUID) -> bool:
-        pool = self._client.read_flow_run(run).work_pool_name
-        return pool is not None and self._client.read_work_pool(pool).type == "process"
+        pool = self._pools.get(run)
+        if pool is None:
+            return False
+        if pool not in self._pool_types:
+            self._pool_types[pool] = self._ask(lambda: self._client.read_work_pool(pool).type)
+        return self._pool_types[pool] == "process"
 
     def _set_state(self, handle: Run, state: Any, until: float | None = None) -> None:
         self._ask(lambda: self._client.set_flow_run_state(handle.id, state), until)
@@ -271,12 +309,18 @@ class FlowRuns:
         ids = list(self._handles)
         for first in range(0, len(ids), 200):  # the server answers at most 200 at a time
             only = FlowRunFilter(id=FlowRunFilterId(any_=ids[first : first + 200]))
-            for run in self._client.read_flow_runs(flow_run_filter=only, limit=200):
+            found = self._client.read_flow_runs(flow_run_filter=only, limit=200)
+            for run in found:
+                self._pools[run.id] = run.work_pool_name
                 if run.state is not None:
                     self._states[run.id] = run.state
+            known = {run.id for run in found}
+            for one in ids[first : first + 200]:
+                handle = self._handles[one]
+                handle.absent = 0 if one in known else handle.absent + 1
 
-    def _open_run(self, trial: str) -> Any:
-        """A run of this trial that has not ended, whoever started it; else None."""
+    def _open_run(self, tags: list[str]) -> Any:
+        """A run of this trial, store and end that has not ended, whoever started it; else None."""
         from prefect.client.schemas.filters import (
             FlowRunFilter,
             FlowRunFilterState,
@@ -287,7 +331,7 @@ class FlowRuns:
 
         going = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED]
         only = FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[f"trial:{trial}"]),
+            tags=FlowRunFilterTags(all_=tags),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=going)),
         )
         runs = self._client.read_flow_runs(flow_run_filter=only, limit=1)
@@ -302,6 +346,21 @@ class FlowRuns:
         workers = self._client.read_workers_for_work_pool(pool) if pool else []
         if not any(str(getattr(one.status, "value", one.status)) == "ONLINE" for one in workers):
             logger.warning("no worker of the pool %s is online; the trials wait for one", pool)
+
+
+def _not_begun(sentence: str) -> End:
+    return End(137, sentence, died=True, begun=False)
+
+
+def _cancelled(run: Run) -> End:
+    """A run of our own was cancelled for us to see; an adopted one perhaps with the grid that made it."""
+    if run.adopted:
+        return _not_begun("the flow run that another grid had made for it was cancelled")
+    return End(143, "its flow run was cancelled", stopped=True)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _run_name(trial: str, launch: int, pause_at: int | None) -> str:

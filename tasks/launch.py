@@ -25,6 +25,8 @@ from tasks.signs import LOOK_S, beats_of
 
 DEATHS = 3
 """Launches in a row that may die without a new checkpoint."""
+FALSE_STARTS = 20
+"""Launches that may die before a process of the trial runs: a sick machine, a server with a fault."""
 
 GAVE_UP = ("failed", "stopped")
 
@@ -33,12 +35,16 @@ logger = logging.getLogger("segnets.tasks")
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a launch ended: an exit code and a sentence, or killed from outside, or stopped."""
+    """How a launch ended: an exit code and a sentence, or killed from outside, or stopped.
+
+    `begun` is False for one that died before a process of the trial ran.
+    """
 
     code: int
     sentence: str = ""
     died: bool = False
     stopped: bool = False
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class _Trial:
     id: str
     launches: int = 0
     deaths: int = 0
+    false_starts: int = 0
     take_over: bool = False
     position: tuple[int, int] = (0, 0)
     handle: Any = None
@@ -131,6 +138,7 @@ def launch_all(
             while waiting or running or watched:
                 stop.raise_if_requested()
                 while waiting and len(running) < starter.slots:
+                    stop.raise_if_requested()  # a start through Prefect takes a while, and there may be hundreds
                     trial = waiting.pop(0)
                     running.append(trial)
                     grid.start(trial)
@@ -195,9 +203,10 @@ class _Grid:
             return "watch"
         if end.died:
             return self._died(trial, end)
-        if end.code != 0:
+        complete = self.is_complete(self.store, trial.config)
+        if end.code != 0 and not complete:
             return self._fail(trial, end.code, end.sentence)
-        if self.is_complete(self.store, trial.config):
+        if complete:  # also where the report of it was lost
             self.ran.append(trial.id)
             pause = trial.config.pause_at
             done = "is complete" if pause is None else f"has epoch {pause}"
@@ -243,9 +252,13 @@ class _Grid:
     def _died(self, trial: _Trial, end: End) -> str:
         head = read_head(self.store, trial.id)
         position = (head.epoch, head.step) if head else (0, 0)
-        trial.deaths = trial.deaths + 1 if position <= trial.position else 1
-        if trial.deaths > DEATHS:
-            return self._fail(trial, end.code, f"{end.sentence}, {trial.deaths} times in a row")
+        if end.begun:
+            trial.deaths = trial.deaths + 1 if position <= trial.position else 1
+        else:  # nothing that the trial could have done
+            trial.false_starts += 1
+        if trial.deaths > DEATHS or trial.false_starts > FALSE_STARTS:
+            times = trial.deaths if end.begun else trial.false_starts
+            return self._fail(trial, end.code, f"{end.sentence}, {times} times in a row")
         logger.warning("%s: %s; it is started again", trial.id, end.sentence)
         trial.take_over = True
         return "again"

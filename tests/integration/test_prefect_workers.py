@@ -4,16 +4,16 @@ import time
 from dataclasses import replace
 
 import pytest
-from support.flow_runs import read, start, wait_for_end
+from prefect.states import Cancelled, Crashed, Pending, Running
+from support.flow_runs import start, wait_for_end
 from support.machines import Machine
 from support.proxy import FaultProxy
 
 from segnets.config.build import build
-from segnets.config.ids import trial_id
 from segnets.config.train import TrainConfig
 from segnets.store.open import open_store
 from tasks import flow_runs
-from tasks.flow_runs import DEPLOYMENT, FlowRuns
+from tasks.flow_runs import FlowRuns
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,12 @@ def config(made, facts):
 def test_a_worker_outlives_a_server_that_answers_with_errors(
     workers, prefect_server, config, tmp_path
 ):
-    """Prefect's own ends as a whole, with all its runs, if it cannot read the deployment of one."""
+    """Prefect's own ends as a whole, with all its runs, after a dozen of them, or if one comes at a bad moment."""
     workers.stop()
-    deployment = r"/api/deployments/[0-9a-f-]{36}$"
     with (
         FaultProxy(prefect_server.url.removesuffix("/api")) as proxy,
-        proxy.fault("broken", "GET", deployment, times=2) as fault,
+        proxy.fault("broken", "POST", "/get_scheduled_flow_runs$", times=14) as polls,
+        proxy.fault("broken", "GET", r"/api/deployments/[0-9a-f-]{36}$", times=2) as reads,
     ):
         env = {**workers.env, "PREFECT_API_URL": f"{proxy.endpoint}/api"}
         machine = Machine(tmp_path, env)
@@ -43,39 +43,96 @@ def test_a_worker_outlives_a_server_that_answers_with_errors(
                 prefect_server, "train", {"dataset": config.dataset, "epochs": 1, "seed": 78}
             )
             assert wait_for_end(prefect_server, run)["type"] == "COMPLETED"
-            assert fault.hits == 2
+            assert (polls.hits, reads.hits) == (14, 2)
             assert machine.workers["gpu"].poll() is None
         finally:
             machine.stop()
-    assert "is not begun, the server has a fault" in (tmp_path / "gpu.log").read_text()
+    said = (tmp_path / "gpu.log").read_text()
+    assert "waiting for the Prefect server: " in said
+    assert "is not begun, the server has a fault" in said
 
 
-def test_a_run_that_was_taken_and_never_begun_is_started_again(
-    workers, prefect_server, made, config, monkeypatch
-):
-    """As a worker leaves it that is killed between the two: Pending for ever."""
+@pytest.fixture
+def server(workers, prefect_server):
+    """A client of the server, which has the deployments and nobody who takes their runs."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
-    from prefect.states import Pending
 
-    monkeypatch.setattr(flow_runs, "BEGIN_S", 5.0)
-    store = open_store(str(made.store), write=False)
+    workers.stop()
     with (
         temporary_settings({PREFECT_API_URL: prefect_server.url}),
         get_client(sync_client=True) as client,
     ):
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
-        tags = [f"trial:{trial_id(config)}"]
-        left = client.create_flow_run_from_deployment(deployment.id, state=Pending(), tags=tags)
-        runs = FlowRuns(client, "root", store, lambda *_: False)
-        handle = runs.start(config, 1)
-        assert handle.id == left.id
-        until = time.monotonic() + 60
-        while (end := runs.poll(handle)) is None:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        assert (end.died, end.sentence) == (True, "no process has begun it for 5 s")
-        assert read(prefect_server, {"id": str(left.id)})["state"]["type"] == "CRASHED"
-        again = runs.start(replace(config, take_over=True), 2)
-        assert again.id != left.id
-        runs.stop([again])
+        yield client
+
+
+@pytest.fixture
+def grid(server, made, monkeypatch):
+    """The flow runs of a grid, which waits for nothing longer than it must."""
+    monkeypatch.setattr(flow_runs, "CRASHED_S", 0.2)
+    monkeypatch.setattr(flow_runs, "BEGIN_S", 3.0)
+    monkeypatch.setattr(FlowRuns, "poll_s", 0.1)
+    store = open_store(str(made.store), write=False)
+    return lambda root="root": FlowRuns(server, root, store, lambda *_: False)
+
+
+def end_of(runs, handle):
+    until = time.monotonic() + 60
+    while (end := runs.poll(handle)) is None:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return end
+
+
+def test_a_run_that_was_taken_and_never_begun_is_started_again(server, grid, config):
+    """As a worker leaves it that is killed between the two: Pending for ever."""
+    runs = grid()
+    handle = runs.start(config, 1)
+    server.set_flow_run_state(handle.id, Pending())
+    end = end_of(runs, handle)
+    assert (end.died, end.begun) == (True, False)
+    assert end.sentence == "no process has begun it for 3 s"
+    assert server.read_flow_run(handle.id).state.is_crashed()
+    again = runs.start(config, 2)
+    assert again.id != handle.id
+    runs.stop([again])
+
+
+def test_a_grid_that_is_retried_makes_runs_of_its_own_for_those_that_have_ended(
+    server, grid, config
+):
+    first = grid().start(config, 1)
+    server.set_flow_run_state(first.id, Cancelled())
+    second = grid().start(config, 1)  # the same grid: it counts its launches from 1 again
+    assert second.id != first.id
+    third = grid().start(config, 1)  # and waits for what has not ended
+    assert (third.id, third.adopted) == (second.id, True)
+
+
+def test_a_run_of_another_store_or_of_a_search_is_not_adopted(server, grid, config, tmp_path):
+    config = replace(config, seed=90)
+    settings = [config, replace(config, pause_at=1), replace(config, store=str(tmp_path))]
+    grids = [grid(f"of its own {number}") for number in range(3)]
+    handles = [runs.start(one, 1) for runs, one in zip(grids, settings, strict=True)]
+    assert len({handle.id for handle in handles}) == 3
+    assert not any(handle.adopted for handle in handles)
+    for runs, handle in zip(grids, handles, strict=True):
+        runs.stop([handle])
+
+
+def test_what_became_of_a_run_says_whether_its_trial_had_begun(server, grid, config):
+    runs = grid("another")
+    crashed, ran, gone, taken = (runs.start(replace(config, seed=seed), 1) for seed in range(4))
+    server.set_flow_run_state(crashed.id, Crashed(), force=True)
+    assert (end_of(runs, crashed).died, crashed.adopted) == (True, False)
+    server.set_flow_run_state(ran.id, Running(), force=True)
+    server.set_flow_run_state(ran.id, Crashed(), force=True)
+    assert end_of(runs, ran).begun
+    server.delete_flow_run(gone.id)
+    assert end_of(runs, gone).sentence == "its flow run was deleted"
+    other = grid("a third")
+    adopted = other.start(replace(config, seed=3), 1)
+    assert (adopted.id, adopted.adopted) == (taken.id, True)
+    server.set_flow_run_state(taken.id, Cancelled())
+    assert end_of(runs, taken).stopped
+    assert not end_of(other, adopted).stopped

@@ -14,7 +14,7 @@ from segnets.errors import Stopped, Unavailable
 from segnets.store.log import claim
 from segnets.store.open import open_store
 from tasks import launch
-from tasks.launch import DEATHS, End, launch_all
+from tasks.launch import DEATHS, FALSE_STARTS, End, launch_all
 
 CONFIGS = [TrainConfig(dataset="d", seed=seed) for seed in range(3)]
 ONE = CONFIGS[0]
@@ -133,6 +133,22 @@ def test_a_new_checkpoint_starts_the_count_of_deaths_again(store):
     found = run(store, [ONE], script)
     assert len(found.ran) == 1
     assert len(script.started) == 7
+
+
+def test_a_launch_that_died_before_it_began_is_no_death_of_the_trial(store):
+    false_start = replace(KILLED, begun=False)
+    found = run(store, [ONE], Script(*[false_start] * FALSE_STARTS, done(store)))
+    assert len(found.ran) == 1
+    found = run(store, [CONFIGS[1]], Script(*[false_start] * (FALSE_STARTS + 1)))
+    assert found.failed[0].sentence.endswith(f"{FALSE_STARTS + 1} times in a row")
+
+
+def test_a_trial_that_is_complete_counts_whatever_became_of_its_report(store):
+    def lost(config):
+        commit(store, config, "done")
+        return End(1, "Internal Server Error")
+
+    assert len(run(store, [ONE], Script(lost)).ran) == 1
 
 
 def test_a_store_that_was_away_costs_a_launch_not_the_trial(store):
