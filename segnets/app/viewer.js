@@ -61,6 +61,8 @@ export function render({model}) {
 
   const facts = el("div", "facts");
   const scores = el("section", "card scores");
+  scores.tabIndex = 0;  // it scrolls where many classes have a score
+  scores.setAttribute("aria-label", "Scores");
   const legend = el("section", "card legend");
   facts.append(scores, legend);
   root.append(side, stage, facts, walk);
@@ -396,7 +398,7 @@ export function render({model}) {
   }
   function className(id) {
     const row = model.classes[id];
-    return [swatch(row ? `rgb(${row.rgb})` : "#000"), el("span", "", row ? row.name : "none")];
+    return [swatch(row ? `rgb(${row.rgb})` : "#000"), el("span", "clip", row ? row.name : "none")];
   }
   function drawLegend() {
     const held = store.get(current);

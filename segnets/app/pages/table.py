@@ -66,7 +66,7 @@ _WIDTHS = {
     "miou": 110,
     "curve": 66,
     "clips_s": 50,
-    "seconds": 54,
+    "seconds": 62,
     "restarts": 66,
 }
 _SHORT = {"batch_size": "batch", "weight_decay": "decay", "class_weights": "weights"}
