@@ -1,5 +1,8 @@
 """The leaderboard that the page carries itself: what the live one shows, before its scripts are there."""
 
+import time
+import urllib.request
+
 import pytest
 from support.results_store import HOSTILE, Words, write_store
 
@@ -12,7 +15,10 @@ WORDS = Words(model=HOSTILE, error=HOSTILE)
 def app(serve, tmp_path_factory):
     store = open_store(str(tmp_path_factory.mktemp("first") / "store"), write=True)
     made = write_store(store, samples=2, words=WORDS)
-    yield serve(store)
+    address = serve(store)
+    while b'id="first"' not in urllib.request.urlopen(f"{address}?p=trials").read():
+        time.sleep(0.2)  # the server has not looked at the store yet
+    yield address
     for trial in made["live"]:
         trial.close()
 
