@@ -9,7 +9,7 @@ from prefect.workers.process import ProcessWorker, ProcessWorkerResult
 
 
 class PoliteWorker(ProcessWorker):
-    """A process worker that can be told to take no more runs."""
+    """A process worker that can be told to take no more runs, and that outlives faults of the server."""
 
     leaving = False
     asking = False
@@ -49,7 +49,7 @@ class PoliteWorker(ProcessWorker):
 
     async def run(self, flow_run: Any, configuration: Any, task_status: Any = None) -> Any:
         """Prefect's, unless the run was cancelled since it was taken: Prefect would train it all the same."""
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx.HTTPError):  # who cannot be asked has not cancelled it
             state = (await self.client.read_flow_run(flow_run.id)).state
             if state is not None and not state.is_pending():
                 self._logger.warning(

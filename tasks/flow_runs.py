@@ -5,8 +5,6 @@ in the store is called Crashed here, and so is one that a worker took and never 
 for a machine that has left.
 """
 
-import hashlib
-import itertools
 import logging
 import re
 import time
@@ -16,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from segnets.config.ids import trial_id
+from segnets.config.ids import digest, trial_id
 from segnets.config.train import TrainConfig
 from segnets.errors import ServerAway
 from segnets.store.base import Store
@@ -58,6 +56,7 @@ class Run:
     id: UUID
     signs: Signs
     adopted: bool
+    pool: str | None
     absent: int = 0
     state: str = ""
     crashed_at: float | None = None
@@ -82,7 +81,6 @@ class FlowRuns:
         self._client, self._root = client, root
         self._store, self._is_complete = store, is_complete
         self._states: dict[UUID, Any] = {}
-        self._pools: dict[UUID, str | None] = {}
         self._pool_types: dict[str, str] = {}
         self._read_at = 0.0
         self._handles: dict[UUID, Run] = {}
@@ -91,37 +89,39 @@ class FlowRuns:
     def start(self, config: TrainConfig, launch: int) -> Run:
         """Wait for an open run of this trial as if we had started it, else create one."""
         signs = Signs(self._store, config, self._is_complete)
-        trial = trial_id(config)
-        config = replace(config, store=resolve_url(config.store))
+        trial, store = trial_id(config), resolve_url(config.store)
+        config = replace(config, store=store)
         # a search launches a trial once a rung: each of them is a run of its own
-        stage = "" if config.pause_at is None else f":to-{config.pause_at}"
-        tags = [
-            f"trial:{trial}",
-            f"store:{_short_hash(config.store or '')}",
-            f"to:{config.pause_at or 'end'}",
-        ]
-        found = self._ask(lambda: self._open_run(tags))
+        end = f"to:{config.pause_at or 'end'}"
+        marks = [f"trial:{trial}", f"store:{digest(store)[:8]}", end]
+        found = self._ask(lambda: self._open_run(marks))
         adopted = found is not None
         if found is not None:
             logger.info("%s has an open flow run already: %s", trial, found.name)
         else:
-            # the key makes it one run, however often it is asked for
-            key = f"{self._root}:{trial}:{launch}{stage}"
-            name = _run_name(trial, launch, config.pause_at)
-            labels = [*tags, f"launch:{launch}"]
-            found = self._ask(lambda: self._create(config, name, labels, key))
-            for number in itertools.count(
-                2
-            ):  # a grid that is retried asks with the keys of its earlier life
-                if found.state is None or not found.state.is_final():
-                    break
-                again = f"{key}:{number}"
-                found = self._ask(partial(self._create, config, name, labels, again))
+            found = self._made(
+                config, launch, [*marks, f"launch:{launch}"], f"{trial}:{launch}:{end}"
+            )
             logger.info("flow run %s is made", found.name)
             self._ask(self._warn_without_worker)
-        run = Run(trial, found.id, signs, adopted)
+        run = Run(trial, found.id, signs, adopted, found.work_pool_name)
         self._handles[run.id] = run
         return run
+
+    def _made(self, config: TrainConfig, launch: int, tags: list[str], key: str) -> Any:
+        """A new run; its key makes it one, however often it is asked for.
+
+        A grid that is retried counts its launches from 1 again, so the keys of its earlier lives may
+        name runs that have ended.
+        """
+        name = _run_name(trial_id(config), launch, config.pause_at)
+        life = 0
+        while True:
+            whole = f"{self._root}:{key}:{life}"
+            found = self._ask(partial(self._create, config, name, tags, whole))
+            if found.state is None or not found.state.is_final():
+                return found
+            life += 1
 
     def poll(self, handle: Run) -> End | None:
         """How the run ended, by one question for all of them every 2 s."""
@@ -227,15 +227,14 @@ class FlowRuns:
         if now - looked_at > PATIENCE_S:  # the server was away: nobody could say that it began
             since = now
         handle.pending = (since, now)
-        if now - since < BEGIN_S or not self._is_of_processes(handle.id):
+        if now - since < BEGIN_S or not self._is_of_processes(handle.pool):
             return None
         said = f"no process has begun it for {BEGIN_S:.0f} s"
         logger.warning("%s: its flow run still says Pending, but %s", handle.trial, said)
         self._set_state(handle, Crashed(message=said))
         return self._end(handle, _not_begun(said))
 
-    def _is_of_processes(self, run: UUID) -> bool:
-        pool = self._pools.get(run)
+    def _is_of_processes(self, pool: str | None) -> bool:
         if pool is None:
             return False
         if pool not in self._pool_types:
@@ -311,7 +310,6 @@ class FlowRuns:
             only = FlowRunFilter(id=FlowRunFilterId(any_=ids[first : first + 200]))
             found = self._client.read_flow_runs(flow_run_filter=only, limit=200)
             for run in found:
-                self._pools[run.id] = run.work_pool_name
                 if run.state is not None:
                     self._states[run.id] = run.state
             known = {run.id for run in found}
@@ -357,10 +355,6 @@ def _cancelled(run: Run) -> End:
     if run.adopted:
         return _not_begun("the flow run that another grid had made for it was cancelled")
     return End(143, "its flow run was cancelled", stopped=True)
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _run_name(trial: str, launch: int, pause_at: int | None) -> str:

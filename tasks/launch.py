@@ -5,7 +5,8 @@
 4                wait for the store, then as a death
 5                somebody else trains it: watch head and beats; when they stand still, launch once
 130, 143         stopped; not launched again
-a death          launch again with --take-over, at most 3 in a row without a new checkpoint
+a death          launch again with --take-over, at most 3 in a row without a new checkpoint; one before
+                 a process of the trial ran, at most 20 in a row
 """
 
 import logging
@@ -26,7 +27,7 @@ from tasks.signs import LOOK_S, beats_of
 DEATHS = 3
 """Launches in a row that may die without a new checkpoint."""
 FALSE_STARTS = 20
-"""Launches that may die before a process of the trial runs: a sick machine, a server with a fault."""
+"""Launches in a row that may die before a process of the trial runs: a sick machine, a server with a fault."""
 
 GAVE_UP = ("failed", "stopped")
 
@@ -254,6 +255,7 @@ class _Grid:
         position = (head.epoch, head.step) if head else (0, 0)
         if end.begun:
             trial.deaths = trial.deaths + 1 if position <= trial.position else 1
+            trial.false_starts = 0
         else:  # nothing that the trial could have done
             trial.false_starts += 1
         if trial.deaths > DEATHS or trial.false_starts > FALSE_STARTS:

@@ -88,7 +88,7 @@ export function render({model}) {
     if (!a || !b) {
       if (data.key === current) {
         veil.textContent = decoded ? "One of the two kept no picture of this sample."
-          : "A picture of this sample is damaged; verify names it: python -m segnets.store verify";
+          : DAMAGED;
         want(neighbours());
       }
       return;

@@ -56,7 +56,7 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
     def _process_bokeh_event(self, doc: "Document", event: Any) -> None:
         """What Panel (1.9.4) does, without its count of busy events, which nothing here shows.
 
-        The count sets every parameter of Panel's state four times a message; it was a third of the
+        The count sets every parameter of Panel's state four times a message; it was a quarter of the
         server's work for a step through the samples.
         """
         with set_curdoc(doc):

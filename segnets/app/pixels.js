@@ -28,6 +28,8 @@ async function channel(bytes, type) {
   return size;
 }
 
+const DAMAGED = "A picture of this sample is damaged; verify names it: python -m segnets.store verify URL";
+
 // The ids that occur in these channels; two megapixels take 4 ms, through an array of all 100.
 function idsIn(...channels) {
   const seen = new Uint8Array(256);

@@ -31,7 +31,7 @@ from segnets.app.pages.series import series, valued
 from segnets.app.pages.table import changed_settings
 from segnets.app.read import Display, Reader, Samples, Snapshot
 from segnets.app.records import Evaluation, Trial, class_values, number
-from segnets.app.theme import LIGHT, TRIAL_COLORS
+from segnets.app.theme import LIGHT, TRIAL_COLORS, template
 from segnets.errors import ConfigError, NotInStore, SegnetsError, Unavailable
 from segnets.inference.masks import to_palette_png
 from segnets.labels import CLASS_COLORS, CLASS_NAMES, NONE_INDEX
@@ -240,10 +240,8 @@ def render(content: Content) -> str:
     """The whole file. The template escapes every value but the figure, which Bokeh makes."""
     from bokeh.embed import components
     from bokeh.resources import Resources
-    from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    environment = Environment(loader=PackageLoader("segnets.app", "."), autoescape=True)
     colors = {one.id: color for one, color in zip(content.trials, TRIAL_COLORS, strict=False)}
     drawn = [trial for trial in content.trials[:DRAWN] if content.rows.get(trial.id)]
     script = figure = ""
@@ -253,7 +251,7 @@ def render(content: Content) -> str:
         scripts = Resources(mode="inline", components=["bokeh"]).js_raw
         script = "".join(f"<script>{text}</script>" for text in scripts) + script
     best = content.trials[0] if content.trials and content.trials[0].miou is not None else None
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         content=content,
         best=best,
         best_name=short_name(best) if best else "",

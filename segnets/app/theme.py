@@ -4,7 +4,12 @@ The colours are CSS variables on the page's root element, so they reach into eve
 change of theme needs no second render. Fonts are the system's; nothing is fetched from another host.
 """
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TRIAL_COLORS = (
     "#2f6feb",
@@ -105,6 +110,15 @@ main {{ overflow-x: hidden; }}
 def page_template() -> str:
     """The page's markup, for Jinja: the navigation and one column."""
     return (Path(__file__).parent / "page.html").read_text("utf-8")
+
+
+@cache
+def template(name: str) -> "Template":
+    """An HTML file that stands beside this one, for Jinja; every value is escaped."""
+    from jinja2 import Environment, PackageLoader
+
+    loader = PackageLoader("segnets.app", ".")
+    return Environment(loader=loader, autoescape=True).get_template(name)
 
 
 def esm(*names: str) -> str:

@@ -126,7 +126,7 @@ export function render({model}) {
       early.delete(data.key);
       if (data.key === current) {
         veil.textContent = decoded ? "This sample has no pictures in the store."
-          : "A picture of this sample is damaged; verify names it: python -m segnets.store verify";
+          : DAMAGED;
       }
       settle();
       return;

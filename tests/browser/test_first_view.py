@@ -16,8 +16,10 @@ def app(serve, tmp_path_factory):
     store = open_store(str(tmp_path_factory.mktemp("first") / "store"), write=True)
     made = write_store(store, samples=2, words=WORDS)
     address = serve(store)
+    until = time.monotonic() + 60
     while b'id="first"' not in urllib.request.urlopen(f"{address}?p=trials").read():
-        time.sleep(0.2)  # the server has not looked at the store yet
+        assert time.monotonic() < until, "the server does not look at the store"
+        time.sleep(0.2)
     yield address
     for trial in made["live"]:
         trial.close()

@@ -4,7 +4,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from prefect.states import Cancelled, Crashed, Pending, Running
 from support.flow_runs import start, wait_for_end
 from support.machines import Machine
 from support.proxy import FaultProxy
@@ -76,6 +75,12 @@ def grid(server, made, monkeypatch):
     return lambda root="root": FlowRuns(server, root, store, lambda *_: False)
 
 
+def set_state(server, run, name):
+    from prefect import states  # a second, which the quick tests need not wait for
+
+    server.set_flow_run_state(run.id, getattr(states, name)(), force=True)
+
+
 def end_of(runs, handle):
     until = time.monotonic() + 60
     while (end := runs.poll(handle)) is None:
@@ -88,7 +93,7 @@ def test_a_run_that_was_taken_and_never_begun_is_started_again(server, grid, con
     """As a worker leaves it that is killed between the two: Pending for ever."""
     runs = grid()
     handle = runs.start(config, 1)
-    server.set_flow_run_state(handle.id, Pending())
+    set_state(server, handle, "Pending")
     end = end_of(runs, handle)
     assert (end.died, end.begun) == (True, False)
     assert end.sentence == "no process has begun it for 3 s"
@@ -102,7 +107,7 @@ def test_a_grid_that_is_retried_makes_runs_of_its_own_for_those_that_have_ended(
     server, grid, config
 ):
     first = grid().start(config, 1)
-    server.set_flow_run_state(first.id, Cancelled())
+    set_state(server, first, "Cancelled")
     second = grid().start(config, 1)  # the same grid: it counts its launches from 1 again
     assert second.id != first.id
     third = grid().start(config, 1)  # and waits for what has not ended
@@ -123,16 +128,16 @@ def test_a_run_of_another_store_or_of_a_search_is_not_adopted(server, grid, conf
 def test_what_became_of_a_run_says_whether_its_trial_had_begun(server, grid, config):
     runs = grid("another")
     crashed, ran, gone, taken = (runs.start(replace(config, seed=seed), 1) for seed in range(4))
-    server.set_flow_run_state(crashed.id, Crashed(), force=True)
+    set_state(server, crashed, "Crashed")
     assert (end_of(runs, crashed).died, crashed.adopted) == (True, False)
-    server.set_flow_run_state(ran.id, Running(), force=True)
-    server.set_flow_run_state(ran.id, Crashed(), force=True)
+    set_state(server, ran, "Running")
+    set_state(server, ran, "Crashed")
     assert end_of(runs, ran).begun
     server.delete_flow_run(gone.id)
     assert end_of(runs, gone).sentence == "its flow run was deleted"
     other = grid("a third")
     adopted = other.start(replace(config, seed=3), 1)
     assert (adopted.id, adopted.adopted) == (taken.id, True)
-    server.set_flow_run_state(taken.id, Cancelled())
+    set_state(server, taken, "Cancelled")
     assert end_of(runs, taken).stopped
     assert not end_of(other, adopted).stopped

@@ -5,23 +5,14 @@ live table stands it shows this; `page.html` then takes it away.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, Template
-
 from segnets.app.pages.figures import Figure
-from segnets.app.theme import COMPONENT, TABLE, css
+from segnets.app.theme import COMPONENT, TABLE, css, template
 
-
-@cache
-def _template() -> Template:
-    return Environment(loader=PackageLoader("segnets.app", "."), autoescape=True).get_template(
-        "first.html"
-    )
+STYLES = COMPONENT + css("parts") + TABLE + css("first")
 
 
 def first_view(figures: Sequence[Figure], rows: Sequence[dict[str, Any]]) -> str:
     """HTML of these figures and rows (those of `trial_frame`), every text escaped."""
-    styles = COMPONENT + css("parts") + TABLE + css("first")
-    return _template().render(figures=figures, rows=rows, css=styles)
+    return template("first.html").render(figures=figures, rows=rows, css=STYLES)

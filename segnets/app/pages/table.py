@@ -19,6 +19,7 @@ from segnets.app.state import Session
 from segnets.app.theme import TABLE
 
 MOST_SETTINGS = 5
+FEW_SETTINGS = 3
 PAGE_SIZE = 14
 ONE_PAGE = ".tabulator .tabulator-footer { display: none; }"
 _SETTING = re.compile(r"[a-z0-9_.]{1,40}")
@@ -203,8 +204,10 @@ class TrialTable:
 
 def _trial_width(frame: pd.DataFrame, settings: int) -> int:
     """Pixels for the longest model's name and the digits, where few settings leave the room."""
+    if settings > FEW_SETTINGS:
+        return _WIDTHS["trial"]
     longest = max(map(len, frame["model"]), default=0)
-    return max(_WIDTHS["trial"], min(8 * longest + 52, 190 if settings <= 3 else 0))
+    return min(max(8 * longest + 52, _WIDTHS["trial"]), 190)
 
 
 def changed_settings(trials: Sequence[Trial]) -> list[str]:
