@@ -98,8 +98,13 @@ def put(figure: Any, before: pd.DataFrame | None, now: pd.DataFrame) -> None:
 
 
 def draw(frame: pd.DataFrame) -> Any:
-    """The chart of `cost_frame`, a Bokeh figure; transparent, so it follows light and dark."""
+    """The chart of `cost_frame`, a Bokeh figure; transparent, so it follows light and dark.
+
+    Drawn into a document of its own: HoloViews takes Bokeh's current one otherwise, which in
+    another thread than the server's is the tab that happens to be served at that moment.
+    """
     import holoviews as hv
+    from bokeh.document import Document
     from hvplot import hvPlot
 
     if "bokeh" not in hv.Store.renderers:
@@ -116,7 +121,9 @@ def draw(frame: pd.DataFrame) -> Any:
         responsive=True,
         legend=False,
     )
-    return hv.render(points.opts(hooks=[_quiet], toolbar=None, padding=PADDING))
+    renderer = hv.renderer("bokeh").instance(mode="server")  # the mode that heeds `doc`
+    quiet = points.opts(hooks=[_quiet], toolbar=None, padding=PADDING)
+    return renderer.get_plot(quiet, doc=Document()).state
 
 
 def _quiet(plot: Any, _element: Any) -> None:

@@ -2,6 +2,9 @@ import subprocess
 import sys
 
 import pytest
+from bokeh.document import Document
+from bokeh.io.doc import patch_curdoc
+from bokeh.models import Slider
 
 from segnets.app.pages.cost import cost_frame, draw, put
 from segnets.app.pages.matters import parallel_axes, place, within
@@ -128,3 +131,15 @@ def test_dots_of_other_trials_take_their_place():
 
 def scored(name, miou, seconds=None, **settings):
     return Trial(id=name, status="done", best=Score(miou=miou), seconds=seconds, settings=settings)
+
+
+def test_a_chart_drawn_meanwhile_touches_no_tab_s_document():
+    tab, heard = Document(), []
+    tab.add_root(Slider(start=0, end=1))
+    tab.on_change(heard.append)
+    theme, holders = tab.theme, list(tab.session_destroyed_callbacks)
+    with patch_curdoc(tab):  # as while the server answers a tab; for every thread
+        draw(cost_frame([scored("a", 0.2, seconds=60.0)], {}))
+    assert tab.theme is theme
+    assert list(tab.session_destroyed_callbacks) == holders
+    assert heard == []
