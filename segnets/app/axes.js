@@ -20,6 +20,7 @@ export function render({model}) {
     if (!width || axes.length < 2) { root.replaceChildren(); return; }
     const left = 64, right = 60, tall = HEIGHT - TOP - BOTTOM;
     const at = (i) => left + i * (width - left - right) / (axes.length - 1);
+    const near = at(1) - at(0) < 66;  // of a long title, in pixels
     const up = (share) => TOP + (1 - share) * tall;
     const brush = chosen();
     const ranges = axes.map((axis) => dragged?.key === axis.key ? dragged.range : brush.get(axis.key));
@@ -48,7 +49,7 @@ export function render({model}) {
     }
     axes.forEach((axis, i) => {
       plot.append(svg("line", {x1: at(i), x2: at(i), y1: up(0), y2: up(1), class: "axis"}));
-      const title = svg("text", {x: at(i), y: 14, class: "title", tabindex: 0, role: "slider"});
+      const title = svg("text", {x: at(i), y: 14, class: near ? "title near" : "title", tabindex: 0, role: "slider"});
       const range = ranges[i];
       title.textContent = axis.title;
       title.setAttribute("aria-label", `${axis.title}: choose a range with the arrow keys`);

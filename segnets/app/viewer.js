@@ -32,7 +32,7 @@ export function render({model}) {
   const sideHead = el("div", "head");
   const sideCount = el("span", "muted right num");
   const words = model.words;
-  sideHead.append(el("h2", "", words.title), el("span", "muted", words.by), sideCount);
+  sideHead.append(el("h2", "", words.title), el("span", "muted clip", words.by), sideCount);
   const list = el("div", "list");
   list.tabIndex = 0;
   list.setAttribute("aria-label", "Samples");
@@ -405,7 +405,7 @@ export function render({model}) {
     const seen = held ? held.seen ??= idsIn(held.truth, held.prediction) : new Set();
     fill(legend, [current, Boolean(held), [...hidden]], () => {
       const head = el("div", "head");
-      head.append(el("h2", "", "Classes"), el("span", "muted", model.plain ? "click hides" : "click hides, twice isolates"));
+      head.append(el("h2", "", "Classes"), el("span", "muted clip", model.plain ? "click hides" : "click hides, twice isolates"));
       const grid = el("div", "classes");
       [...model.classes.keys(), UNLABELLED].forEach((id) => {
         const button = el("button", seen.has(id) || !held ? "" : "absent");

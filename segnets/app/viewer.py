@@ -17,7 +17,7 @@ CLASSES = [
 
 WORDS = {
     "title": "Samples",
-    "by": "by mIoU",
+    "by": "mIoU",
     "score": "mIoU",
     "scores": "IoU of this sample",
     "order": "worst first",

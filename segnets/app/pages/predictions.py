@@ -203,7 +203,7 @@ class PredictionsPage:
             {"type": "gap"},
             {
                 "type": "keys",
-                "keys": [["←→", "frame"], [["1", "2"], "layer"], [["space"], "hide mask"]],
+                "keys": [["←→", "frame"], [["1", "2"], "layer"], [["space"], "mask"]],
             },
             *([SAVE_CSV] if chosen is not None else []),
             {"type": "copy"},

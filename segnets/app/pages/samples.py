@@ -173,7 +173,7 @@ class SamplesPage:
             {"type": "gap"},
             {
                 "type": "keys",
-                "keys": [["←→", "sample"], [["1–5"], "layer"], [["space"], "hide mask"]],
+                "keys": [["←→", "sample"], [["1–5"], "layer"], [["space"], "mask"]],
             },
             *([SAVE_CSV] if chosen is not None else []),
             {"type": "copy"},
