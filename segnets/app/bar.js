@@ -98,21 +98,30 @@ const makers = {
     return [node, () => {}];
   },
   gap: () => [el("span", "gap"), () => {}],
-  copy: () => {
+  copy: (item) => {
     const node = el("button", "primary");
+    let pins = item.pins;
+    // what the page has chosen by itself may be another thing tomorrow: the copy names it
+    const pinned = () => {
+      const url = new URL(location.href);
+      for (const [key, value] of Object.entries(pins)) {
+        if (value && !url.searchParams.has(key)) url.searchParams.set(key, value);
+      }
+      return url.href;
+    };
     node.type = "button";
     const text = el("span", "", "Copy link");
     node.append(icon("link", 17), text);
     node.onclick = async () => {
       try {
-        await navigator.clipboard.writeText(location.href);
+        await navigator.clipboard.writeText(pinned());
         text.textContent = "Copied";
       } catch {
         text.textContent = "Copy it from the address bar";
       }
       setTimeout(() => { text.textContent = "Copy link"; }, 1800);
     };
-    return [node, () => {}];
+    return [node, (now) => { pins = now.pins; }];
   },
 };
 

@@ -82,6 +82,11 @@ SAVE_CSV = {"type": "save", "key": "csv", "text": "CSV", "aria": "save as CSV"}
 """The item of a bar that asks for its table; the page answers with `hand`."""
 
 
+def copy_link(**pins: str) -> dict[str, Any]:
+    """The item of a bar that copies the address; `pins` go into it where the page chose by itself."""
+    return {"type": "copy", "pins": pins}
+
+
 def save_png(figure: Any, name: str) -> dict[str, Any]:
     """The item of a bar that saves what a Bokeh figure shows now."""
     item = {"type": "png", "figure": figure.id, "name": name}

@@ -27,7 +27,12 @@ export function render({model}) {
   nav.append(brand, list, foot);
 
   let seen = performance.now();
-  const drawPages = () => fill(list, [model.pages, model.page, model.dark], () => {
+  const drawPages = () => {
+    const held = [...list.children].indexOf(list.getRootNode().activeElement);
+    fillPages();
+    if (held >= 0) list.children[held]?.focus();  // it was drawn anew under the keyboard's hand
+  };
+  const fillPages = () => fill(list, [model.pages, model.page, model.dark], () => {
     const buttons = model.pages.map((page) => {
       const button = el("button", "page");
       button.type = "button";

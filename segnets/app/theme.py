@@ -197,8 +197,9 @@ TABLE = f"""
 .tabulator .tabulator-footer .tabulator-page {{ background: var(--sg-paper); color: var(--sg-text);
   border: 1px solid var(--sg-line); border-radius: 7px; }}
 .tabulator .tabulator-footer .tabulator-page.active {{ color: var(--sg-accent); }}
-.mark {{ display: inline-block; width: 13px; height: 13px; border-radius: 4px; margin-top: 2px;
-  border: 1.5px solid var(--sg-line); }}
+.mark {{ display: inline-block; width: 16px; height: 16px; border-radius: 4px; margin-top: 2px; padding: 0;
+  border: 1.5px solid var(--sg-line); cursor: pointer; vertical-align: top; }}
+.mark:focus-visible {{ outline: 2px solid var(--sg-accent); outline-offset: 2px; }}
 .mark.on {{ border-color: transparent; }}
 .who {{ display: flex; gap: 6px; align-items: baseline; min-width: 0; }}
 .who b {{ font-weight: 600; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}

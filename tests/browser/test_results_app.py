@@ -10,6 +10,11 @@ from segnets.store.history import read_head
 from segnets.store.open import open_store
 
 SAMPLES = 8
+FOCUSED = """() => {
+    let one = document.activeElement;
+    while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+    return one.getAttribute("aria-label") ?? "";
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,28 @@ def test_a_page_asks_no_other_host_says_no_error_and_fits_the_screen(
     opened.see(".tabulator-row" if page == "trials" else ".iou")
     opened.see(f".sg-{scheme} nav")  # the theme of the system, until somebody chooses
     assert not opened.has_sideways_scroll()
+    assert opened.complaints() == {}
+
+
+def test_a_row_is_ticked_by_the_keyboard_and_the_copied_link_names_what_the_page_chose(app, tab):
+    opened = tab(app)
+    opened.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened.open()
+    opened.see(".tabulator-row")
+    box = opened.page.get_by_role("checkbox", checked=False).first
+    box.focus()
+    opened.page.keyboard.press("Space")
+    opened.page.wait_for_function("location.search.includes('sel=')")
+    assert opened.page.locator(".tabulator-row .mark.on").count() > 1
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate(FOCUSED).startswith("tick ")  # and no cell between
+    opened.page.locator("nav .page").nth(1).press("Enter")
+    opened.see(".sg-viewer .iou")
+    assert "m=" not in opened.page.url
+    opened.page.get_by_role("button", name="Copy link").click()
+    opened.page.get_by_text("Copied").wait_for()
+    link = opened.page.evaluate("navigator.clipboard.readText()")
+    assert "?p=samples&m=" in link
     assert opened.complaints() == {}
 
 

@@ -117,6 +117,15 @@ def test_a_night_is_chosen_by_the_keyboard_and_the_link_shows_the_same_frame(app
 
 
 @pytest.mark.slow
+def test_the_layer_of_another_page_is_none_of_a_mask(app, tab):
+    opened = tab(app)
+    opened.open("?p=pred&n=night-20251121t020000z&layer=errors")
+    opened.see("canvas.big")
+    assert opened.page.locator(".seg [aria-pressed=true]", has_text="prediction").count() == 1
+    assert opened.complaints() == {}
+
+
+@pytest.mark.slow
 def test_a_run_that_is_not_there_is_said(app, tab):
     opened = tab(app)
     opened.open("?p=pred&r=pred-nobody")

@@ -27,7 +27,7 @@ from segnets.app.pages.pictures import (
     truth_of,
 )
 from segnets.app.pages.told import Told
-from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice
+from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice, copy_link
 from segnets.app.read import Display
 from segnets.app.records import Dataset
 from segnets.app.state import Session, View
@@ -213,7 +213,7 @@ class DatasetPage:
             parts += [f"stride {self._facts.stride}"] if self._facts.stride else []
             parts += [f"{chosen.height}x{chosen.width}"]
             items.append({"type": "note", "text": " · ".join(parts)})
-        self.bar.items = [*items, {"type": "gap"}, {"type": "copy"}]
+        self.bar.items = [*items, {"type": "gap"}, copy_link(d=chosen.id if chosen else "")]
 
     def _on_bar(self, data: dict[str, Any]) -> None:
         if data.get("key") == "dataset" and data.get("value") in self.session.snapshot.datasets:

@@ -16,7 +16,7 @@ from segnets.app.pages.figures import grid_figures
 from segnets.app.pages.first import first_view
 from segnets.app.pages.matters import parallel_axes, within
 from segnets.app.pages.table import TrialTable
-from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice
+from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice, copy_link
 from segnets.app.records import Trial, class_values, sequence
 from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View, parse_brush
 from segnets.app.takeaway import to_csv, trial_rows
@@ -260,7 +260,11 @@ class Leaderboard:
         tone, text = ("on", f"live · {running} running") if running else ("", "nothing is running")
         if snapshot.fault:
             tone, text = "off", "store away"
-        items += [{"type": "live", "text": text, "tone": tone}, {"type": "gap"}, {"type": "copy"}]
+        items += [
+            {"type": "live", "text": text, "tone": tone},
+            {"type": "gap"},
+            copy_link(sel=",".join(self._ticked())),
+        ]
         self.bar.items = items
 
     def _draw_table_bar(self, shown: int, total: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segnets.app.pages.samplerows import evaluation_label
-from segnets.app.parts import SAVE_CSV
+from segnets.app.parts import SAVE_CSV, copy_link
 from segnets.app.records import Evaluation
 from segnets.app.rivals import comparable
 from segnets.app.theme import LIGHT
@@ -32,7 +32,7 @@ def pair_bar(
         {"type": "gap"},
         {"type": "keys", "keys": [["←→", "sample"], [["1–4"], "view"], [["f"], "flip"]]},
         *([SAVE_CSV] if evals else []),
-        {"type": "copy"},
+        copy_link(a=chosen[0], b=chosen[1]),
     ]
 
 

@@ -16,7 +16,7 @@ from segnets.app.pages.drift import (
 )
 from segnets.app.pages.pictures import Ask, Key, known, supply
 from segnets.app.pages.told import Told
-from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice
+from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice, copy_link
 from segnets.app.records import Run, class_values, count, number, text
 from segnets.app.state import LAYERS, ORDERS, Session, View
 from segnets.app.takeaway import night_rows, to_csv
@@ -24,6 +24,7 @@ from segnets.app.theme import CARD
 from segnets.app.viewer import Viewer
 from segnets.labels import NUM_CLASSES
 
+_LAYERS = ("frame", "prediction")
 _WORDS = {
     "title": "Masks",
     "by": "confidence",
@@ -56,8 +57,8 @@ class PredictionsPage:
         self.viewer = Viewer(
             on_message=self._on_viewer,
             words=_WORDS,
-            layers=["frame", "prediction"],
-            layer=view.layer,
+            layers=list(_LAYERS),
+            layer=_layer(view),
             opacity=view.opacity,
             order=view.order,
             sample=view.frame,
@@ -206,7 +207,7 @@ class PredictionsPage:
                 "keys": [["←→", "frame"], [["1", "2"], "layer"], [["space"], "mask"]],
             },
             *([SAVE_CSV] if chosen is not None else []),
-            {"type": "copy"},
+            copy_link(r=chosen.id if chosen else "", n=self._night),
         ]
         self.bar.items = items
 
@@ -242,7 +243,7 @@ class PredictionsPage:
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "pred":
             return
-        self.viewer.order, self.viewer.layer = now.order, now.layer
+        self.viewer.order, self.viewer.layer = now.order, _layer(now)
         self.viewer.opacity = now.opacity
         if now.frame not in (before.frame, self.viewer.sample):
             self.viewer.sample = now.frame
@@ -281,3 +282,8 @@ class PredictionsPage:
             }
 
         return ask
+
+
+def _layer(view: View) -> str:
+    """The layer of the address; another page's, which masks have not, is no layer here."""
+    return view.layer if view.layer in _LAYERS else "prediction"

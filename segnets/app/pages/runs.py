@@ -13,7 +13,7 @@ from segnets.app.pages.lanes import LANES, in_window, lane, span
 from segnets.app.pages.leaderboard import short_name
 from segnets.app.pages.runfigures import run_figures
 from segnets.app.pages.story import advice, log_rows, story, train_command
-from segnets.app.parts import SAVE_CSV, Bar, Figures, LogCards, Notice, Timeline
+from segnets.app.parts import SAVE_CSV, Bar, Figures, LogCards, Notice, Timeline, copy_link
 from segnets.app.records import Trial
 from segnets.app.state import STATUS_FILTERS, WINDOWS, Session, View
 from segnets.app.takeaway import to_csv, trial_rows
@@ -235,7 +235,7 @@ class RunsPage:
         tone, text = ("on", f"live · {running} running") if running else ("", "nothing is running")
         if snapshot.fault:
             tone, text = "off", "store away"
-        items += [{"type": "live", "text": text, "tone": tone}, {"type": "gap"}, {"type": "copy"}]
+        items += [{"type": "live", "text": text, "tone": tone}, {"type": "gap"}, copy_link()]
         self.bar.items = items
 
     def _draw_lanes_bar(self, trials: list[Trial], first: int) -> None:

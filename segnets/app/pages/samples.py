@@ -14,7 +14,7 @@ from segnets.app.pages.pictures import (
 )
 from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
 from segnets.app.pages.told import Told
-from segnets.app.parts import SAVE_CSV, Bar
+from segnets.app.parts import SAVE_CSV, Bar, copy_link
 from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count
 from segnets.app.state import LAYERS, ORDERS, Session, View
@@ -176,7 +176,7 @@ class SamplesPage:
                 "keys": [["←→", "sample"], [["1–5"], "layer"], [["space"], "mask"]],
             },
             *([SAVE_CSV] if chosen is not None else []),
-            {"type": "copy"},
+            copy_link(m=chosen.id if chosen else ""),
         ]
         self.bar.items = items
 

@@ -25,7 +25,8 @@ ONE_PAGE = ".tabulator .tabulator-footer { display: none; }"
 _SETTING = re.compile(r"[a-z0-9_.]{1,40}")
 _NEVER_SHOWN = {"model", "dataset"}  # the name says the one, the bar the other
 
-_MARK = """<span class="mark <%- value ? 'on' : '' %>" style="background:<%- value || 'none' %>"></span>"""
+_MARK = """<button type="button" class="mark <%- mark ? 'on' : '' %>" style="background:<%- mark || 'none' %>"
+role="checkbox" aria-checked="<%- mark ? 'true' : 'false' %>" aria-label="tick <%- model %> <%- short %>"></button>"""
 _WHO = """<span class="who"><b><%- model %></b> <span><%- short %></span></span>"""
 _SCORE = """<% if (value === null || isNaN(value)) { %><span class="num">–</span><% } else { %>
 <span class="score"><i><u style="width:<%- 100 * share %>%;background:<%- mark || 'var(--sg-idle)' %>"></u></i>
@@ -42,8 +43,8 @@ _AGAIN = """<% if (value > 0) { %><span class="pill again"><%- value %> ↻</spa
 _STATE = """<span class="state"><span class="pill <%- value %>"><%- value %></span>
 <% if (value === 'running' || value === 'silent') { %><span class="way"><u style="width:<%- 100 * progress %>%"></u></span>
 <span class="num"><%- epochs %></span><% } else if (why) { %><span class="why" title="<%- why %>"><%- why %></span><% } %></span>"""
-_LINE = """<div class="line"><span class="mark <%- mark ? 'on' : '' %>" style="background:<%- mark || 'none' %>"></span>
-<span class="two"><span class="who"><b><%- model %></b> <span><%- short %></span></span><small><%- changed %></small></span>
+_LINE = f"""<div class="line">{_MARK}"""
+_LINE += """<span class="two"><span class="who"><b><%- model %></b> <span><%- short %></span></span><small><%- changed %></small></span>
 <svg class="spark" viewBox="0 0 64 18" fill="none"><path d="<%- curve %>" stroke="<%- mark || 'var(--sg-idle)' %>" stroke-width="1.6"/></svg>
 <span class="end"><b class="num"><%- miou === null || isNaN(miou) ? '–' : miou.toFixed(3) %></b>
 <% if (status === 'running') { %><span class="way"><u style="width:<%- 100 * progress %>%"></u></span><% } else { %><small><%- status %></small><% } %></span></div>"""
@@ -150,6 +151,9 @@ class TrialTable:
                 if name in columns
             },
             header_filters=False,
+            editors=dict.fromkeys(
+                frame.columns
+            ),  # else every cell is a stop of the Tab key that shows nothing
             stylesheets=[TABLE, "" if len(frame) > PAGE_SIZE else ONE_PAGE],
             margin=0,
             sorters=self._sorters(frame),
