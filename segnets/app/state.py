@@ -1,7 +1,7 @@
 """What one browser tab looks at, and its address: every view is a link that can be copied.
 
     ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou&in=lr.20-100,_miou.50-100
-    ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&order=worst
+    ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&hide=0,255&order=worst
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
     ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
     ?p=dataset&d=DATASET&s=val/NAME
@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, quote
 from segnets.app.read import Reader, Snapshot
 from segnets.app.turns import Turns
 from segnets.errors import SegnetsError
+from segnets.labels import IGNORE_INDEX, NUM_CLASSES
 
 T = TypeVar("T")
 PAGES = ("trials", "samples", "compare", "dataset", "runs", "pred")
@@ -60,6 +61,8 @@ class View:
     sample: str = ""
     layer: str = "prediction"
     opacity: int = 55
+    hidden: tuple[int, ...] = ()
+    """Classes (trainIds, 255: unlabelled) that the pictures of Samples and Predictions leave out."""
     order: str = "worst"
     first: str = ""
     second: str = ""
@@ -115,6 +118,7 @@ class View:
                 pairs += [("s", self.sample)] if self.sample else []
             pairs += [("layer", self.layer)] if self.layer != "prediction" else []
             pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
+            pairs += [("hide", ",".join(map(str, self.hidden)))] if self.hidden else []
             pairs += [("order", self.order)] if self.order != "worst" else []
         return "?" + "&".join(f"{key}={quote(value, safe='/,-_.')}" for key, value in pairs)
 
@@ -150,6 +154,7 @@ def parse_address(query: str) -> View:
         sample=found.get("s", "")[:300],
         layer=layer if layer in LAYERS else "prediction",
         opacity=int(opacity) if opacity.isdecimal() and int(opacity) <= 100 else 55,
+        hidden=parse_hidden(found.get("hide", "").split(",")),
         order=one_of("order", ORDERS),
         first=an_id("a"),
         second=an_id("b"),
@@ -163,6 +168,11 @@ def parse_address(query: str) -> View:
         night=an_id("n"),
         frame=found.get("f", "")[:300],
     )
+
+
+def parse_hidden(given: Sequence[object]) -> tuple[int, ...]:
+    """The classes among these, sorted; whatever else stands there is dropped."""
+    return tuple(one for one in (*range(NUM_CLASSES), IGNORE_INDEX) if str(one) in map(str, given))
 
 
 def parse_brush(texts: Sequence[str]) -> tuple[tuple[str, int, int], ...]:

@@ -19,7 +19,7 @@ export function render({model}) {
   const root = el("div", model.plain ? "sg-viewer plain" : model.layers.length > 2 ? "sg-viewer" : "sg-viewer short");
   const store = samplesHeld(KEEP);
   const thumbs = new Map();   // key -> small canvas
-  const hidden = new Set();
+  const hidden = new Set(model.hidden);
   let order = [];             // catalogue rows as the list shows them
   let current = null;         // key of the sample on show
   let frameIndex = -1;        // which frame of the strip; -1: the labelled one
@@ -416,14 +416,14 @@ export function render({model}) {
         button.onclick = (event) => {
           if (event.detail > 1) return;
           if (hidden.has(id)) hidden.delete(id); else hidden.add(id);
-          redraw();
+          tellHidden();
         };
         button.ondblclick = () => {
           const all = [...model.classes.keys(), UNLABELLED].filter((other) => other !== id);
           const isolated = all.every((other) => hidden.has(other));
           hidden.clear();
           if (!isolated) all.forEach((other) => hidden.add(other));
-          redraw();
+          tellHidden();
         };
         grid.append(button);
       });
@@ -431,6 +431,10 @@ export function render({model}) {
     });
   }
   function redraw() { drawPicture(); drawLayers(); drawLegend(); }
+  function tellHidden() {
+    redraw();
+    send({type: "hidden", hidden: [...hidden].sort((a, b) => a - b)});
+  }
   function drawList() {
     inner.style.height = `${order.length * ROW}px`;
     if (!list.clientHeight) return;
@@ -619,6 +623,12 @@ export function render({model}) {
   model.on("sample", () => { if (model.sample && model.sample !== current) show(model.sample, false); });
   model.on("layer", () => { drawControls(); drawLayers(); drawPicture(); });
   model.on("opacity", () => { drawOpacity(); drawPicture(); });
+  model.on("hidden", () => {
+    if (model.hidden.join() === [...hidden].sort((a, b) => a - b).join()) return;
+    hidden.clear();
+    model.hidden.forEach((id) => hidden.add(id));
+    redraw();
+  });
   model.on("dark", () => setTimeout(drawMini, 60));
   model.on("remove", () => {
     stopPlay();

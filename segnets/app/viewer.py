@@ -30,7 +30,8 @@ class Viewer(Part):
     """List, strip, picture, layers, scores and legend of the samples of one evaluation.
 
     Messages from the browser: {type: want, keys, past, source}, {type: show, sample},
-    {type: layer, layer}, {type: opacity, opacity}. To the browser: {type: sample, ...} with encoded
+    {type: layer, layer}, {type: opacity, opacity},
+    {type: hidden, hidden}. To the browser: {type: sample, ...} with encoded
     pictures and `past`, those of the earlier frames, or `past` alone, {type: fault, sentence}; `source`
     names the evaluation, so that an answer that comes after a change of model is dropped.
     """
@@ -42,6 +43,7 @@ class Viewer(Part):
     layers = param.List(default=list(LAYERS))
     layer = param.String(default="prediction")
     opacity = param.Integer(default=55, bounds=(0, 100))
+    hidden = param.List(default=[])
     order = param.String(default="worst")
     words = param.Dict(default=WORDS)
     dark = param.Boolean(default=False)

@@ -72,6 +72,12 @@ def test_a_row_is_ticked_by_the_keyboard_and_the_copied_link_names_what_the_page
     opened.page.get_by_text("Copied").wait_for()
     link = opened.page.evaluate("navigator.clipboard.readText()")
     assert "?p=samples&m=" in link
+    opened.page.locator(".classes button").nth(2).click()
+    opened.page.wait_for_function("location.search.includes('hide=2')")
+    second = tab(opened.page.url)
+    second.open()
+    second.see(".sg-viewer .iou")
+    assert second.page.locator(".classes [aria-pressed=false]").count() == 1
     assert opened.complaints() == {}
 
 

@@ -14,7 +14,7 @@ from segnets.app.pages.cost import Cost
 from segnets.app.pages.curves import Curves
 from segnets.app.pages.figures import grid_figures
 from segnets.app.pages.first import first_view
-from segnets.app.pages.matters import parallel_axes, within
+from segnets.app.pages.matters import in_words, parallel_axes, within
 from segnets.app.pages.table import TrialTable
 from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice, copy_link
 from segnets.app.records import Trial, class_values, sequence
@@ -60,17 +60,9 @@ class Leaderboard:
         self.heat_bar = Bar()
         self.table_bar = Bar(on_message=self._on_bar)
         self.axes = Axes(on_message=self._on_axes)
-        matters_bar = Bar(
-            items=[
-                {"type": "title", "text": "What matters", "level": 2},
-                {
-                    "type": "note",
-                    "text": "settings beside scores, a line a trial · drag along an axis to choose",
-                },
-            ]
-        )
+        self.matters_bar = Bar()
         self.matters = pn.Column(
-            matters_bar, self.axes, stylesheets=[CARD], margin=0, visible=False
+            self.matters_bar, self.axes, stylesheets=[CARD], margin=0, visible=False
         )
         cards = pn.Column(
             self.figures,
@@ -129,6 +121,13 @@ class Leaderboard:
         self.axes.show(axes, lines)
         self.axes.brush = [list(one) for one in self.session.view.brush]
         self.matters.visible = bool(axes)
+        self.matters_bar.items = [
+            {"type": "title", "text": "What matters", "level": 2},
+            {
+                "type": "note",
+                "text": f"{in_words(trials) or 'a line a trial'} · drag along an axis to choose",
+            },
+        ]
         self.curves.grow(tall=bool(axes) and not self.session.narrow)
         self._draw_table_bar(len(shown), len(trials))
         self._ask_curves()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from segnets.app.pages.table import changed_settings, short_setting, written
@@ -9,6 +10,7 @@ from segnets.app.records import Trial
 
 MOST_SETTINGS = 4
 MOST_LINES = 1000
+MOST_VALUES = 3
 _NAMED_TICKS = 5
 
 
@@ -31,7 +33,7 @@ def parallel_axes(
         columns.insert(0, ("model", "model", [trial.model for trial in scored]))
     columns += [
         ("_clips", "clips/s", [trial.clips_s for trial in scored]),
-        ("_loss", "val loss", [trial.best.loss for trial in scored]),
+        ("_loss", "val loss ↓", [trial.best.loss for trial in scored]),
         ("_miou", "val mIoU", [trial.miou for trial in scored]),
     ]
     axes, places = [], []
@@ -49,6 +51,25 @@ def parallel_axes(
         for i, trial in enumerate(scored)
     ]
     return axes, lines
+
+
+def in_words(trials: Sequence[Trial]) -> str:
+    """The setting whose values lie farthest apart in mean val mIoU, best first; "" if none can be told.
+
+    Of the settings with two to MOST_VALUES values, each of which at least two trials have tried.
+    """
+    scored = [trial for trial in trials if trial.miou is not None]
+    found: tuple[float, str] = (0.0, "")
+    for name in changed_settings(scored):
+        tried: dict[str, list[float]] = {}
+        for trial in scored:
+            tried.setdefault(written(trial.settings.get(name)), []).append(trial.miou or 0.0)
+        if not 2 <= len(tried) <= MOST_VALUES or min(map(len, tried.values())) < 2:
+            continue
+        means = sorted(((fmean(mious), value) for value, mious in tried.items()), reverse=True)
+        told = ", ".join(f"{mean:.3f} at {value}" for mean, value in means)
+        found = max(found, (means[0][0] - means[-1][0], f"{short_setting(name)}: mean {told}"))
+    return found[1]
 
 
 def within(

@@ -17,8 +17,8 @@ from segnets.app.pages.drift import (
 from segnets.app.pages.pictures import Ask, Key, known, supply
 from segnets.app.pages.told import Told
 from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice, copy_link
-from segnets.app.records import Run, class_values, count, number, text
-from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.records import Run, class_values, count, number, sequence, text
+from segnets.app.state import LAYERS, ORDERS, Session, View, parse_hidden
 from segnets.app.takeaway import night_rows, to_csv
 from segnets.app.theme import CARD
 from segnets.app.viewer import Viewer
@@ -60,6 +60,7 @@ class PredictionsPage:
             layers=list(_LAYERS),
             layer=_layer(view),
             opacity=view.opacity,
+            hidden=list(view.hidden),
             order=view.order,
             sample=view.frame,
             margin=(0, 0, 12, 0),
@@ -244,7 +245,7 @@ class PredictionsPage:
         if now.page != "pred":
             return
         self.viewer.order, self.viewer.layer = now.order, _layer(now)
-        self.viewer.opacity = now.opacity
+        self.viewer.opacity, self.viewer.hidden = now.opacity, list(now.hidden)
         if now.frame not in (before.frame, self.viewer.sample):
             self.viewer.sample = now.frame
         if (now.run, now.night) != (before.run, before.night):
@@ -262,6 +263,8 @@ class PredictionsPage:
             self.session.change(layer=data["layer"])
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
+        elif kind == "hidden":
+            self.session.change(hidden=parse_hidden(sequence(data.get("hidden"))))
 
     def _asks(self, key: Key, _sample: bool, _past: bool) -> Ask:
         frames, reader, row = self._frames, self.session.reader, self._frames.rows[key]

@@ -16,8 +16,8 @@ from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_fac
 from segnets.app.pages.told import Told
 from segnets.app.parts import SAVE_CSV, Bar, copy_link
 from segnets.app.read import Display, Samples
-from segnets.app.records import Evaluation, count
-from segnets.app.state import LAYERS, ORDERS, Session, View
+from segnets.app.records import Evaluation, count, sequence
+from segnets.app.state import LAYERS, ORDERS, Session, View, parse_hidden
 from segnets.app.takeaway import sample_rows, to_csv
 from segnets.app.viewer import Viewer
 
@@ -35,6 +35,7 @@ class SamplesPage:
             on_message=self._on_viewer,
             layer=session.view.layer,
             opacity=session.view.opacity,
+            hidden=list(session.view.hidden),
             order=session.view.order,
             sample=session.view.sample,
         )
@@ -193,7 +194,7 @@ class SamplesPage:
         if now.page != "samples":
             return
         self.viewer.order, self.viewer.layer = now.order, now.layer
-        self.viewer.opacity = now.opacity
+        self.viewer.opacity, self.viewer.hidden = now.opacity, list(now.hidden)
         if now.sample not in (before.sample, self.viewer.sample):
             self.viewer.sample = now.sample
         if now.evaluation != before.evaluation:
@@ -211,6 +212,8 @@ class SamplesPage:
             self.session.change(layer=data["layer"])
         elif kind == "opacity":
             self.session.change(opacity=min(count(data.get("opacity")), 100))
+        elif kind == "hidden":
+            self.session.change(hidden=parse_hidden(sequence(data.get("hidden"))))
 
     def _asks(self, key: Key, sample: bool, past: bool) -> Ask:
         table, display, reader = self._table, self._display, self.session.reader

@@ -7,7 +7,7 @@ from bokeh.io.doc import patch_curdoc
 from bokeh.models import Slider
 
 from segnets.app.pages.cost import cost_frame, draw, put
-from segnets.app.pages.matters import parallel_axes, place, within
+from segnets.app.pages.matters import in_words, parallel_axes, place, within
 from segnets.app.records import Score, Trial
 
 
@@ -57,7 +57,7 @@ def test_axes_need_two_scored_trials_that_differ():
     assert parallel_axes([one], {}) == ([], [])
     assert parallel_axes([one, one], {}) == ([], [])
     axes, lines = parallel_axes([one, two], {"b": "#fff"})
-    assert [axis["title"] for axis in axes] == ["lr", "clips/s", "val loss", "val mIoU"]
+    assert [axis["title"] for axis in axes] == ["lr", "clips/s", "val loss ↓", "val mIoU"]
     assert [line["shares"][-1] for line in lines] == [0.0, 1.0]
     assert lines[1]["color"] == "#fff"
 
@@ -92,6 +92,21 @@ def test_a_chosen_stretch_keeps_the_lines_that_pass_it():
     assert within([("lr", 40, 100)], axes, lines) == {"b", "c"}
     assert within([("lr", 40, 100), ("_miou", 0, 60)], axes, lines) == {"b"}
     assert within([("_clips", 0, 100)], axes, lines) == set()  # nobody has told its speed
+
+
+def test_the_setting_that_moves_the_mean_most_is_told_in_words():
+    grid = [
+        scored(f"{lr}{size}", miou, lr=lr, batch_size=size)
+        for miou, lr, size in (
+            (0.22, 0.001, 2),
+            (0.20, 0.001, 4),
+            (0.18, 0.003, 2),
+            (0.16, 0.003, 4),
+        )
+    ]
+    assert in_words(grid) == "lr: mean 0.210 at 0.001, 0.170 at 0.003"
+    assert in_words(grid[:3]) == ""  # one trial is no mean
+    assert in_words([]) == ""
 
 
 def test_an_axis_of_scores_stays_as_it_is_while_one_trial_moves():

@@ -36,6 +36,7 @@ trial_views = st.builds(
         unique_by=lambda one: one[0],
     ).map(tuple),
 )
+hidden = st.sets(st.sampled_from([*range(19), 255])).map(sorted).map(tuple)
 sample_views = st.builds(
     View,
     page=st.just("samples"),
@@ -43,6 +44,7 @@ sample_views = st.builds(
     sample=st.text(min_size=1, max_size=60).map(str.strip).filter(bool),
     layer=st.sampled_from(LAYERS),
     opacity=st.integers(0, 100),
+    hidden=hidden,
     order=st.sampled_from(ORDERS),
 )
 compare_views = st.builds(
@@ -76,6 +78,7 @@ prediction_views = st.builds(
     frame=st.text(min_size=1, max_size=60).map(str.strip).filter(bool),
     layer=st.sampled_from(LAYERS),
     opacity=st.integers(0, 100),
+    hidden=hidden,
     order=st.sampled_from(ORDERS),
 )
 
