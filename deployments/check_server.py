@@ -39,6 +39,11 @@ class Api:
         """Host of the server."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def is_of_make_up(self) -> bool:
+        """Whether `make up` may have started it: on this machine only, and it asks for no password."""
+        return self.host in {"127.0.0.1", "localhost", "::1"} and not self.headers
+
     def ask(
         self, path: str, body: object = None, *, anonymous: bool = False
     ) -> tuple[Any, str | None]:
@@ -59,7 +64,11 @@ class Api:
         except (OSError, ValueError) as error:
             raise Fault(
                 f"the Prefect server does not answer: {self.url} ({getattr(error, 'reason', error)}). "
-                "Run make up to start it, or make down to work without it."
+                + (
+                    "Run make up to start it, or make down to work without it."
+                    if self.is_of_make_up
+                    else "Start it again where it runs, or unset PREFECT_API_URL to work without it."
+                )
             ) from None
 
     def _explain(self, refusal: urllib.error.HTTPError) -> Exception:
@@ -144,8 +153,9 @@ def workers() -> str:
     try:
         pool, _ = api.ask(f"/work_pools/{POOL}")
     except LookupError:
+        make = "make up, or " if api.is_of_make_up else ""
         raise Fault(
-            f"there is no work pool {POOL}: {api.url}. Run make up, or python deployments/pool.py."
+            f"there is no work pool {POOL}: {api.url}. Run {make}python deployments/pool.py."
         ) from None
     if pool["is_paused"]:
         raise Fault(
@@ -171,9 +181,10 @@ def workers() -> str:
         age = None if polled is None else datetime.now(UTC) - datetime.fromisoformat(polled)
         if age is None or age > timedelta(seconds=POLLED_S):
             since = "nobody ever asked" if age is None else f"nobody asked for {age.seconds} s"
+            make = "make up, or " if api.is_of_make_up else ""
             raise Fault(
                 f"no worker takes runs from the queue {name}: {since}, {waiting[name]} runs wait. "
-                f"Run make up, or python deployments/worker.py --queue {name}."
+                f"Run {make}python deployments/worker.py --queue {name}."
             )
     late = ", ".join(f"{name} {number} late" for name, number in waiting.items() if number)
     return f"{len(online)} online ({', '.join(online)}){'; ' + late if late else ''}"

@@ -13,6 +13,7 @@ server. Processes are known by pid and start time, so nobody else's process is e
 
 import argparse
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -76,6 +77,12 @@ def main() -> int:
 def up(place: Place, port: int | None, workers: int | None) -> None:
     """Start what is not there yet."""
     began = time.monotonic()
+    named = os.environ.get("PREFECT_API_URL")
+    if named and named.rstrip("/") != place.api:
+        raise Fault(
+            f"PREFECT_API_URL names another server: {named}. Unset it to start one here; to work for "
+            "that one start python deployments/worker.py --queue gpu"
+        )
     if "server" not in place.processes():
         start_server(place, port)
     if "logs" not in place.processes():

@@ -5,7 +5,23 @@ import time
 from typing import Any
 
 import httpx
+from prefect._internal.observers import FlowRunCancellingObserver
 from prefect.workers.process import ProcessWorker, ProcessWorkerResult
+
+
+def hear_cancels_again() -> None:
+    """Let a run hear of its cancel also after a server that was away for half a minute.
+
+    Prefect's observers (3.8.8) fall back to asking every 10 s, and end for good after three answers
+    that did not come.
+    """
+    look = FlowRunCancellingObserver._check_for_cancelled_flow_runs  # noqa: SLF001
+
+    async def look_again(observer: FlowRunCancellingObserver) -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            await look(observer)
+
+    FlowRunCancellingObserver._check_for_cancelled_flow_runs = look_again  # type: ignore[method-assign]  # noqa: SLF001
 
 
 class PoliteWorker(ProcessWorker):

@@ -23,19 +23,44 @@ QUEUES = ("default", "gpu")
 WAIT_S = 120.0
 """Seconds to wait for the server; its first start on an empty database takes up to half a minute."""
 
+NOBODY = (
+    "error: no Prefect server is named. Set PREFECT_API_URL, as in http://SERVER:4200/api, "
+    "or run make up for one of this machine's own."
+)
+
 
 def main() -> int:
     """Pool and queues, then `prefect deploy --all`; its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kubernetes", type=Path, metavar="FILE", help="base job template (JSON)")
     template = parser.parse_args().kubernetes
+    if api_url() is None:
+        print(NOBODY, file=sys.stderr)
+        return 1
     asyncio.run(make_pool(None if template is None else json.loads(template.read_text())))
     environment = {name: value for name, value in os.environ.items() if name != "SEGNETS_HOME"}
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    code = subprocess.run(command, env=environment, check=False).returncode
+    # what Prefect prints names its own worker, which kills its runs when it is stopped
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    code = done.returncode
+    print("deployments are made" if code == 0 else done.stdout, file=sys.stderr)
     if code == 0 and template is not None:
         asyncio.run(give_trials_a_gpu())
     return code
+
+
+def api_url() -> str | None:
+    """The API that Prefect's settings name."""
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url
 
 
 async def make_pool(kubernetes: dict[str, Any] | None) -> None:

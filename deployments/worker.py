@@ -106,8 +106,17 @@ def one_a_gpu(given: argparse.Namespace) -> int:
 
 async def serve(given: argparse.Namespace) -> int:
     """Work until a signal; then the way out described above."""
-    from polite import PoliteWorker  # imports Prefect, 1.2 s: not needed for --help
+    import httpx
+    from polite import (
+        PoliteWorker,
+        hear_cancels_again,
+    )  # imports Prefect, 1.2 s: not needed for --help
+    from pool import NOBODY, api_url
 
+    if api_url() is None:
+        say(NOBODY)
+        return 1
+    hear_cancels_again()
     worker = PoliteWorker(
         work_pool_name=POOL,
         work_queues=[given.queue],
@@ -135,7 +144,22 @@ async def serve(given: argparse.Namespace) -> int:
         await working
     except asyncio.CancelledError:
         say(f"worker {worker.name} has left")
+    except httpx.HTTPError as error:  # at its first question; later ones are asked again
+        say(f"error: {no_entry(error, api_url())}")
+        return 1
     return 0
+
+
+def no_entry(error: Exception, url: str | None) -> str:
+    """Why a worker could not begin, in one sentence."""
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    if code in {401, 403}:
+        return (
+            f"the Prefect server refuses the password: {url}. "
+            "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING."
+        )
+    said = f"answers {code}" if code else "does not answer"
+    return f"the Prefect server {said}: {url}. Start it, then this worker again."
 
 
 async def let_runs_save(worker: Any, wait_s: float, hurry: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ SegnetsError            1  a fault with a sentence: what happened, where, what t
   ServerAway            4  a Prefect server that is named and does not answer
   TakenOver             5  another process took the trial
   Diverged              1  the loss is not finite
+  RankLost            137  a process of a trial on several ranks was killed: as if the trial had been
   TrialsFailed          1  trials of a grid that did not complete
 Stopped                    SIGINT or SIGTERM after saving (130, 143); a KeyboardInterrupt, not an Exception
 """
@@ -101,6 +102,12 @@ class TakenOver(SegnetsError):
 
 class Diverged(SegnetsError):
     """The loss is not finite: the trial failed, the program did not."""
+
+
+class RankLost(SegnetsError):
+    """A process of a trial on several ranks is gone; the trial counts as killed."""
+
+    exit_code = 137
 
 
 class TrialsFailed(SegnetsError):

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +145,12 @@ def run_job(store: Store, job: Job, cache: str | None, *, quiet: bool) -> EvalRe
         report(result)
         return result
     from segnets.data.reader import open_dataset
-    from segnets.inference.device import resolve_runtime
+    from segnets.inference.device import runtime_to_apply
     from segnets.inference.evaluate import evaluate_split
     from segnets.training.checkpoint import load_model
 
     loaded = load_model(store, job.trial)
-    # Scores of another machine are as good as any: nothing is trained on from them.
-    runtime = resolve_runtime(replace(loaded.config, allow_inexact=True), loaded.env)
+    runtime = runtime_to_apply(loaded.config, loaded.env)
     runtime.apply()
     logger.info("scores %s on %s of %s", job.trial, job.split, job.dataset)
     meta = {"trial": job.trial, "dataset": job.dataset, "weights_sha256": job.weights_sha256}

@@ -5,7 +5,7 @@
 4                wait for the store, then as a death
 5                somebody else trains it: watch head and beats; when they stand still, launch once
 130, 143         stopped; not launched again
-a death          launch again with --take-over, at most 3 in a row without a new checkpoint; one before
+a death, or 137  launch again with --take-over, at most 3 in a row without a new checkpoint; one before
                  a process of the trial ran, at most 20 in a row
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
-from segnets.errors import StoreError
+from segnets.errors import RankLost, StoreError
 from segnets.signals import catch_stop
 from segnets.store.base import Store
 from segnets.store.log import read_head
@@ -202,7 +202,7 @@ class _Grid:
             logger.info("%s is trained by another process; waiting for it", trial.id)
             trial.look_at, trial.beats, trial.still = time.monotonic(), None, 0
             return "watch"
-        if end.died:
+        if end.died or end.code == RankLost.exit_code:
             return self._died(trial, end)
         complete = self.is_complete(self.store, trial.config)
         if end.code != 0 and not complete:

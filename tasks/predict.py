@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
     """Write masks for the frames that have none yet; DatasetError if some could not be read."""
     from segnets.data.cityscapes import index_frames
     from segnets.data.video import frames_or_videos
-    from segnets.inference.device import resolve_runtime
+    from segnets.inference.device import runtime_to_apply
     from segnets.inference.night import USUAL
     from segnets.inference.predict import predict_frames
     from segnets.inference.predictor import Predictor
@@ -93,7 +93,7 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         stride=loaded.stride,
     )
     # Masks of another machine are as good as any: nothing is trained on from them.
-    runtime = resolve_runtime(replace(loaded.config, allow_inexact=True), loaded.env)
+    runtime = runtime_to_apply(loaded.config, loaded.env)
     runtime.apply()
     settings: dict[str, Any] = {
         "frames": config.frames,

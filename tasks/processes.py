@@ -38,13 +38,13 @@ class Running:
 
 
 class Processes:
-    """Starts trials as processes, one free GPU each where there are GPUs."""
+    """Starts trials as processes, each on free GPUs where there are GPUs: one, or one a rank."""
 
     poll_s = 0.2
 
-    def __init__(self, lines: TrialLines, *, jobs: int | None, device: str) -> None:
+    def __init__(self, lines: TrialLines, *, jobs: int | None, device: str, ranks: int = 1) -> None:
         self._lines = lines
-        gpus = [] if device == "cpu" else visible_gpus()
+        gpus = [] if device == "cpu" else in_groups(visible_gpus(), ranks)
         self.slots = slots_for(jobs, gpus)
         # More jobs than GPUs share them in turn.
         self._gpus = [gpus[i % len(gpus)] for i in range(self.slots)] if gpus else []
@@ -133,6 +133,12 @@ class Processes:
 def slots_for(jobs: int | None, gpus: Sequence[str]) -> int:
     """How many trials run at a time on this machine: as asked, else one a GPU, else one."""
     return jobs or max(1, len(gpus))
+
+
+def in_groups(gpus: Sequence[str], ranks: int) -> list[str]:
+    """The GPUs of one trial each, by commas; the trial itself says so where there are too few."""
+    whole = len(gpus) // ranks * ranks or len(gpus)
+    return [",".join(gpus[i : min(i + ranks, whole)]) for i in range(0, whole, ranks)]
 
 
 def visible_gpus() -> list[str]:

@@ -1,8 +1,10 @@
 """Tasks of the train flow: find the trial complete, or train it from its last checkpoint on."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
@@ -15,7 +17,11 @@ from segnets.store.open import open_store
 from tasks.display import EpochReport, live_bar
 from tasks.evaluate import val_eval_id
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
+from tasks.ranks import train_on_ranks
 from tasks.runs import step
+
+if TYPE_CHECKING:  # it imports torch, which a grid does without
+    from segnets.training.outcome import TrialResult as Trained
 
 logger = logging.getLogger("segnets.tasks")
 
@@ -65,22 +71,33 @@ def train_trial(config: TrainConfig) -> TrialResult:
     store = open_store(config.store, write=True, wait_s=60 * config.store_wait)
     if find_dataset(store, config.dataset) is None:
         raise unknown_dataset(store, config.dataset)
-    from segnets.data.reader import open_dataset
-    from segnets.training.loop import train
-
     trial = trial_id(config)
     if read_head(store, trial) is None:
         for other in longer_or_shorter(store, config):
             logger.info("a new trial: %s is another one, nothing of it is taken over", other)
-    cache = Path(config.cache) if config.cache else None
     with (
-        open_dataset(store, config.dataset, cache) as dataset,
+        EpochReport(trial, config.epochs) as on_epoch,
         live_bar(trial, quiet=config.quiet) as on_step,
     ):
-        result = train(
-            config, dataset, store, on_epoch=EpochReport(trial, config.epochs), on_step=on_step
-        )
+        if config.ranks > 1:
+            result = train_on_ranks(config, on_epoch=on_epoch, on_step=on_step)
+        else:
+            result = _train_here(config, store, on_epoch, on_step)
     return TrialResult(**{field.name: getattr(result, field.name) for field in fields(TrialResult)})
+
+
+def _train_here(
+    config: TrainConfig,
+    store: Store,
+    on_epoch: EpochReport,
+    on_step: Callable[[int, int], None],
+) -> "Trained":
+    from segnets.data.reader import open_dataset
+    from segnets.training.loop import train
+
+    cache = Path(config.cache) if config.cache else None
+    with open_dataset(store, config.dataset, cache) as dataset:
+        return train(config, dataset, store, on_epoch=on_epoch, on_step=on_step)
 
 
 def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:

@@ -16,7 +16,7 @@ from tasks.display import TrialLines, in_words, report_link, report_table
 from tasks.launch import Failure, Launched, launch_all
 from tasks.notify import tell, told
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
-from tasks.processes import Processes, slots_for, visible_gpus
+from tasks.processes import Processes, in_groups, slots_for, visible_gpus
 from tasks.runs import in_flow_run, step
 from tasks.train import is_complete, unknown_dataset
 
@@ -70,7 +70,8 @@ def look_ahead(config: GridConfig) -> GridResult:
         config = config.on_dataset(streets_id(settings_for(trial)))
     else:
         check_datasets(store, config)
-    at_a_time = slots_for(config.jobs, [] if trial.device == "cpu" else visible_gpus())
+    gpus = [] if trial.device == "cpu" else in_groups(visible_gpus(), trial.ranks)
+    at_a_time = slots_for(config.jobs, gpus)
     found = outlook.look_ahead(store, config, at_a_time=at_a_time)
     subject = grid_id(config)
     counts = ", ".join(f"{number} {status}" for status, number in found.counts.items() if number)
@@ -265,7 +266,8 @@ def _launch(
 ) -> Launched:
     with TrialLines(quiet=config.trial.quiet) as lines:
         if not in_flow_run():
-            starter = Processes(lines, jobs=config.jobs, device=config.trial.device)
+            trial = config.trial
+            starter = Processes(lines, jobs=config.jobs, device=trial.device, ranks=trial.ranks)
             return launch_all(store, missing, starter, is_complete=is_there, on_failure=told(store))
         from prefect.client.orchestration import get_client
         from prefect.runtime import flow_run

@@ -83,6 +83,8 @@ class TrainConfig:
     """Folder for shards fetched from S3; else ~/.cache/segnets."""
     device_index: Outside[Annotated[int, Ge(0)] | None] = None
     """Which GPU, where there are several."""
+    ranks: Outside[Annotated[int, Ge(1), Le(64)]] = 1
+    """Processes that share every batch, one a GPU (1 to 64); started by torchrun, sealed at the start."""
     workers: Outside[Annotated[int, Ge(0), Le(64)]] = 1
     """Threads that read batches ahead (0 to 64)."""
     quiet: Outside[bool] = False

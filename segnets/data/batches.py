@@ -5,7 +5,7 @@ sample, at any batch size. The last batch of an epoch is smaller; no clip is dro
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,19 +34,22 @@ def iter_batches(
     start: int = 0,
     workers: int = 1,
     pin: bool = False,
+    share: Callable[[Sequence[int]], list[int]] = list,
 ) -> Iterator[Batch]:
     """Batches of the samples `order[start:]`, `batch_size` at a time.
 
     `workers` threads read ahead, one batch each; 0 reads when asked. `pin` puts the buffers into
-    pinned memory, for copies to a GPU. Buffers are reused: a batch is valid until the next is taken.
+    pinned memory, for copies to a GPU. `share` takes this process's samples out of those of a batch,
+    one or more. Buffers are reused: a batch is valid until the next is taken.
     """
     assert batch_size > 0
     remaining = [int(index) for index in order[start:]]
-    chunks = [remaining[at : at + batch_size] for at in range(0, len(remaining), batch_size)]
+    starts = range(0, len(remaining), batch_size)
+    chunks = [share(remaining[at : at + batch_size]) for at in starts]
     if not chunks:
         return
     clip = (dataset.clip_frames, dataset.height, dataset.width, 3)
-    rows = len(chunks[0])
+    rows = max(len(chunk) for chunk in chunks)
     # one buffer is with the caller, the others are being filled
     buffers = [
         (

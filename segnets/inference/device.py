@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ class Runtime:
     device: str
     precision: Precision
     threads: int
+    ranks: int = 1
+    """Processes that share every batch, each with a device of this kind and as many threads."""
     inexact: tuple[str, ...] = ()
     """What differed from the sealed values and was allowed to, one sentence each."""
 
@@ -46,6 +48,7 @@ class Runtime:
             "device": self.torch_device.type,
             "precision": self.precision,
             "threads": self.threads,
+            "ranks": self.ranks,
             "torch": torch.__version__.split("+")[0],
             "cpu": cpu_kind(),
             "gpu": gpu_name(self.device),
@@ -93,10 +96,12 @@ def resolve_runtime(config: TrainConfig, sealed: Mapping[str, Any] | None = None
         device=_with_index(device, config.device_index),
         precision="bf16" if precision == "bf16" else "fp32",
         threads=threads,
+        ranks=config.ranks,
     )
     now = runtime.env()
+    sealed = {"ranks": 1, **sealed}
     # the processor's kind decides the bits only where it computes
-    kinds = ("torch", "cpu") if device == "cpu" else ("torch", "gpu")
+    kinds = ("ranks", "torch", "cpu") if device == "cpu" else ("ranks", "torch", "gpu")
     differences += [
         f"{key}: {sealed[key]} before, {now[key]} here"
         for key in kinds
@@ -116,8 +121,17 @@ def resolve_runtime(config: TrainConfig, sealed: Mapping[str, Any] | None = None
         device=runtime.device,
         precision=runtime.precision,
         threads=runtime.threads,
+        ranks=runtime.ranks,
         inexact=(*before, *differences),
     )
+
+
+def runtime_to_apply(config: TrainConfig, sealed: Mapping[str, Any]) -> Runtime:
+    """How to compute with a trained model: as it was trained where possible, by one process.
+
+    Nothing is trained on from scores and masks, so those of another machine are as good as any.
+    """
+    return resolve_runtime(replace(config, ranks=1, allow_inexact=True), {**sealed, "ranks": 1})
 
 
 def default_threads() -> int:
@@ -171,6 +185,7 @@ def _fresh(config: TrainConfig) -> Runtime:
         device=device,
         precision=_precision(config.precision, device),
         threads=config.threads or default_threads(),
+        ranks=config.ranks,
     )
 
 
@@ -210,4 +225,5 @@ def _precision(wanted: str, device: str) -> Precision:
 
 def _in_words(runtime: Runtime) -> str:
     name = gpu_name(runtime.device) or f"{runtime.threads} CPU threads ({cpu_kind()})"
-    return f"{name} in {runtime.precision}"
+    shared = f", {runtime.ranks} ranks" if runtime.ranks > 1 else ""
+    return f"{name} in {runtime.precision}{shared}"

@@ -42,10 +42,17 @@ EVAL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SplitScore:
-    """Mean loss over the labelled pixels, and counts (19, 20), of a split at network size."""
+    """Loss and counts (19, 20) of a split at network size, as sums that add over shares of it."""
 
-    loss: float
+    loss_sum: float
+    """Over the labelled pixels, each by the weight of its class."""
+    weight_sum: float
     counts: Counts
+
+    @property
+    def loss(self) -> float:
+        """Mean over the labelled pixels."""
+        return self.loss_sum / self.weight_sum if self.weight_sum else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +86,21 @@ def score_split(
     batch_size: int,
     weights: Tensor | None = None,
     on_batch: Callable[[int, int], None] | None = None,
+    order: Sequence[int] | None = None,
 ) -> SplitScore:
     """Loss and counts of a split at network size; leaves the module in eval mode.
 
     `weights` are class weights of the loss. `on_batch` gets the samples seen and their number after
-    each batch, and may raise to stop.
+    each batch, and may raise to stop. `order` names the samples; by default it is all of them.
     """
     module.eval()
     device = runtime.torch_device
     weights = None if weights is None else weights.to(device)
     counts = torch.zeros(NUM_CLASSES, COLUMNS, dtype=torch.int64, device=device)
     loss_sum = weight_sum = 0.0
-    num = len(dataset.clips[split])
+    order = range(len(dataset.clips[split])) if order is None else order
     seen = 0
-    batches = iter_batches(dataset, split, batch_size=batch_size, order=range(num))
+    batches = iter_batches(dataset, split, batch_size=batch_size, order=order)
     with torch.inference_mode():
         for batch in batches:
             frames, labels = batch.frames.to(device), batch.labels.to(device)
@@ -104,8 +112,8 @@ def score_split(
             counts += confusion(logits.argmax(1), labels)
             seen += len(batch.indices)
             if on_batch is not None:
-                on_batch(seen, num)
-    return SplitScore(loss_sum / weight_sum if weight_sum else 0.0, counts.cpu().numpy())
+                on_batch(seen, len(order))
+    return SplitScore(loss_sum, weight_sum, counts.cpu().numpy())
 
 
 @torch.inference_mode()

@@ -5,16 +5,19 @@
     --pause-at: the epoch ends, is saved, and one last entry says `stopped`
     in mid-epoch: save when the last save is long enough ago for what one costs (budget.py)
     a signal: the step ends, save, raise Stopped;  a fault: one last entry without new blobs
+    --ranks: rank 0 does all of this, the others `follow` (distributed.py)
 
 Two rules hold everywhere. State is saved between steps only, never in the middle of one; and people are
 told that an epoch is saved only after its commit.
 """
 
 import logging
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,14 +35,15 @@ from segnets.errors import (
     Stopped,
 )
 from segnets.inference.device import Runtime, resolve_runtime
-from segnets.inference.evaluate import score_split
+from segnets.inference.evaluate import SplitScore, score_split
 from segnets.losses import LOSSES
 from segnets.models.registry import build
-from segnets.signals import catch_stop
+from segnets.signals import StopRequest, catch_stop
 from segnets.store.base import Store
 from segnets.store.log import TrialLog, claim, read_env, read_head
 from segnets.training.checkpoint import model_bytes, resume
 from segnets.training.curves import epoch_row
+from segnets.training.distributed import ALONE, Ranks, set_synced, sync_norms
 from segnets.training.optim import Ema, build_optimizer, set_learning_rate
 from segnets.training.outcome import (
     TrialResult,
@@ -48,9 +52,9 @@ from segnets.training.outcome import (
     refresh_done,
     result_of,
 )
-from segnets.training.record import OnEpoch, Record
+from segnets.training.record import NoRecord, OnEpoch, Record
 from segnets.training.schedule import learning_rate
-from segnets.training.state import TrainState, seed_everything
+from segnets.training.state import TrainState, restore, seed_everything, snapshot
 from segnets.training.step import Totals, train_step
 from segnets.training.uploader import Retention, Saver
 
@@ -66,11 +70,13 @@ def train(
     *,
     on_epoch: OnEpoch,
     on_step: OnStep | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrialResult:
     """Train the trial of `config` to its end or pause, going on from its newest checkpoint.
 
     `config.dataset` is the id of `dataset`. `on_epoch` gets a row of plain numbers after each epoch
     that is committed, `on_step` the step and the number of all steps; both are called between steps.
+    With several `ranks` this is rank 0, and the others `follow`.
     Raises TakenOver, Diverged, Stopped (after saving), ConfigError, DatasetError, StoreError.
     """
     assert config.dataset == dataset.id, (config.dataset, dataset.id)
@@ -89,10 +95,26 @@ def train(
     with claim(store, trial, sha256, env=runtime.env(), take_over=config.take_over) as log:
         if log.head is not None and log.head.event == "done":  # somebody finished it meanwhile
             return result_of(config, log.head, reused=True)
-        session = _Session(config, dataset, runtime, on_step)
+        session = _Session(config, dataset, runtime, on_step, ranks)
         session.run(store, log, on_epoch)
         assert log.head is not None
         return result_of(config, log.head, reused=False, resumed_from=session.resumed_from)
+
+
+def follow(config: TrainConfig, dataset: ClipDataset, ranks: Ranks, begin: dict[str, Any]) -> None:
+    """On a rank above 0: make rank 0's steps with it, from the state in `begin`, until it leaves.
+
+    Raises Stopped where rank 0 stops, RuntimeError where it has gone.
+    """
+    assert ranks.rank > 0
+    runtime = Runtime(
+        device=str(ranks.device),
+        precision=begin["precision"],
+        threads=begin["threads"],
+        ranks=ranks.size,
+    )
+    runtime.apply()
+    _Session(config, dataset, runtime, None, ranks).follow(begin)
 
 
 def _check_dataset(config: TrainConfig, dataset: ClipDataset) -> None:
@@ -121,9 +143,10 @@ class _Session:
         dataset: ClipDataset,
         runtime: Runtime,
         on_step: OnStep | None,
+        ranks: Ranks,
     ) -> None:
         self.config, self.dataset, self.runtime = config, dataset, runtime
-        self.on_step = on_step
+        self.on_step, self.ranks = on_step, ranks
         self.clips = dataset.clips["train"]
         self.steps_per_epoch = -(-len(self.clips) // config.batch_size)  # the last one is smaller
         self.device = torch.device(runtime.device)
@@ -133,6 +156,8 @@ class _Session:
         self.resumed_from: dict[str, int] | None = None
         self.train_clips_s = 0.0
         self.is_loaded = False
+        self.record: Record | NoRecord = NoRecord()
+        self.stop = StopRequest()
 
     # ---- begin
 
@@ -140,6 +165,7 @@ class _Session:
         """Model, average and optimiser as the seed makes them."""
         seed_everything(self.config.seed)
         module = build(self.config).to(self.device)
+        self.norms = sync_norms(module) if self.ranks.size > 1 else []
         return TrainState(
             module=module,
             ema=Ema(module, self.config.ema) if self.config.ema > 0 else None,
@@ -167,7 +193,17 @@ class _Session:
             logger.info("trial %s %s", log.id, text)
             log.note("resumed", text)
         env = self.runtime.env()
+        if self.ranks.size > 1:
+            taken = snapshot(state, self.next_keys(), env)
+            runtime = {"precision": self.runtime.precision, "threads": self.runtime.threads}
+            self.ranks.begin({"state": taken, **runtime})
         return Record(self.config, log, saver, state, env, self.next_keys, on_epoch)
+
+    def follow(self, begin: dict[str, Any]) -> None:
+        """Take the state of rank 0 and go the same way."""
+        self.state = self.build_state()
+        restore(self.state, begin["state"], "the state of rank 0")
+        self._all_epochs(attempt=0)
 
     # ---- run
 
@@ -180,7 +216,7 @@ class _Session:
 
         with catch_stop(hurry) as stop:
             self.stop = stop
-            self.record = record = self.load(store, log, on_epoch)  # no entry before it has loaded
+            record = self.record = self.load(store, log, on_epoch)  # no entry before it has loaded
             self.is_loaded = True
             try:
                 try:
@@ -226,6 +262,7 @@ class _Session:
             start=state.samples,
             workers=config.workers,
             pin=self.device.type == "cuda",
+            share=self.ranks.share,
         )
         before = began
         with closing(batches):  # type: ignore[type-var]  # a generator, typed as an iterator
@@ -234,7 +271,7 @@ class _Session:
                 self.record.collect()
                 if self.on_step is not None:
                     self.on_step(state.step, state.total_steps)
-                self.stop.raise_if_requested()
+                self._leave_if_asked()
                 before, last = time.monotonic(), before
                 self.record.save_if_due(before - last)
         state.samples = len(self.clips)
@@ -244,6 +281,9 @@ class _Session:
     def _one_step(self, batch: Batch, epoch: int) -> None:
         state, config = self.state, self.config
         began = time.monotonic()
+        num_clips = min(config.batch_size, len(self.clips) - state.samples)  # of all ranks
+        is_divided = self.ranks.splits(num_clips)
+        set_synced(self.norms, on=is_divided)
         batch = self._on_device(batch)
         clips, labels = augment(
             batch,
@@ -263,12 +303,13 @@ class _Session:
             weights=self.weights,
             clip_grad=config.clip_grad,
             autocast=self.runtime.autocast,
+            ranks=self.ranks if is_divided else ALONE,
         )
         # from here to the end of the function nothing may raise: the state is whole again after it
         state.step += 1
-        state.samples += len(batch.indices)
+        state.samples += num_clips
         if result is not None:
-            state.totals.add(result, len(batch.indices))
+            state.totals.add(result, num_clips)
             if state.ema is not None:
                 state.ema.update(state.step)
         state.seconds += time.monotonic() - began
@@ -290,7 +331,9 @@ class _Session:
             batch_size=config.batch_size,
             weights=self.weights,
             on_batch=between_batches,
+            order=self.ranks.share(range(len(self.dataset.clips["val"]))),
         )
+        scored = self._over_ranks(scored)
         seconds = time.monotonic() - began
         state.seconds += seconds
         common = {"attempt": attempt, "epoch": state.epoch + 1, "step": state.step}
@@ -317,6 +360,26 @@ class _Session:
             state.best = {
                 name: val_row[name] for name in ("epoch", "step", "miou", "loss", "pixel_accuracy")
             }
+
+    # ---- ranks
+
+    def _leave_if_asked(self) -> None:
+        """After a step: whether all of them leave is rank 0's word."""
+        if not self.ranks.agreed(asked=self.stop.signum is not None):
+            return
+        self.stop.raise_if_requested()
+        raise Stopped(signal.SIGTERM)
+
+    def _over_ranks(self, scored: SplitScore) -> SplitScore:
+        """The score of a split whose shares the ranks have scored."""
+        if not self.ranks.splits(len(self.dataset.clips["val"])):
+            return scored
+        sums = torch.tensor(
+            [scored.loss_sum, scored.weight_sum], dtype=torch.float64, device=self.device
+        )
+        counts = torch.as_tensor(scored.counts, device=self.device)
+        loss_sum, weight_sum = self.ranks.sum(sums).tolist()
+        return SplitScore(loss_sum, weight_sum, self.ranks.sum(counts).cpu().numpy())
 
     # ---- positions
 

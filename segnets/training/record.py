@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from segnets.config.train import TrainConfig
-from segnets.errors import Corrupt, NotFound, StoreError, TakenOver
+from segnets.errors import Corrupt, NotFound, RankLost, StoreError, TakenOver
 from segnets.store.log import TrialLog
 from segnets.store.retry import at_most
 from segnets.training.budget import SaveBudget
@@ -28,6 +28,29 @@ STOP_S = 25.0
 OnEpoch = Callable[[dict[str, Any]], None]
 
 logger = logging.getLogger("segnets.training")
+
+
+class NoRecord:
+    """In the place of a Record where another process keeps it: nothing is saved, nothing told."""
+
+    def save(self, event: str, check: Callable[[], None] | None = None) -> None:
+        """Save nothing."""
+
+    def save_if_due(self, step_seconds: float) -> None:
+        """Save nothing."""
+
+    def finish(self, check: Callable[[], None] | None = None) -> None:
+        """Wait for nothing."""
+
+    def collect(self) -> None:
+        """Tell nothing."""
+
+    def take_seconds_blocking(self) -> float:
+        """No time was lost."""
+        return 0.0
+
+    def pause(self, check: Callable[[], None] | None = None) -> None:
+        """Say nothing."""
 
 
 class Record:
@@ -133,7 +156,7 @@ class Record:
 
         An Exception gives `failed`, anything else `stopped`.
         """
-        if isinstance(error, TakenOver):
+        if isinstance(error, (TakenOver, RankLost)):  # a kill leaves no word either
             return
         if isinstance(error, StoreError) and not isinstance(error, (Corrupt, NotFound)):
             return  # an append may be on its way still: no other entry is formed

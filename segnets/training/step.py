@@ -14,7 +14,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from segnets.errors import Diverged
 from segnets.labels import IGNORE_INDEX, NUM_CLASSES
+from segnets.losses import loss_weight
 from segnets.metrics.confusion import confusion
+from segnets.training.distributed import ALONE, Ranks
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -72,29 +74,37 @@ def train_step(
     weights: Tensor | None,
     clip_grad: float,
     autocast: Callable[[], AbstractContextManager[Any]],
+    ranks: Ranks = ALONE,
 ) -> StepResult | None:
     """Update the module once on normalised clips (N, T, 3, H, W) and labels (N, H, W) int64.
+
+    `ranks` are those that the batch is divided among; the result is that of the whole batch.
 
     None if no pixel is labelled (a crop can do that): nothing is touched then, not even the running
     statistics, and the step still counts. Raises Diverged before the update when loss or gradient
     is not finite, so the weights stay those of the last good step.
     """
-    if not bool((labels != IGNORE_INDEX).any()):
+    if not bool(ranks.sum((labels != IGNORE_INDEX).sum())):
         return None
     optimizer.zero_grad(set_to_none=True)
     with autocast():
         logits = module(clips)  # (N, K, H, W)
     value = loss(logits, labels, weights)
-    _require_finite(value, "loss")
+    if ranks.size > 1:  # its part of the mean over the pixels of all ranks
+        weight = loss_weight(labels, weights)
+        value = value * (weight / ranks.sum(weight.clone()))
+    total = ranks.sum(value.detach().clone())
+    _require_finite(total, "loss")
     value.backward()  # type: ignore[no-untyped-call]  # torch has no type there
     grads = [p.grad for p in module.parameters() if p.grad is not None]
+    ranks.sum_together(grads)
     norm = get_total_norm(grads)
     _require_finite(norm, "gradient")
     if clip_grad > 0:
         clip_grads_with_norm_(list(module.parameters()), clip_grad, norm)
     optimizer.step()
-    counts = confusion(logits.detach().argmax(1), labels).cpu()
-    return StepResult(float(value.detach()), float(norm), counts)
+    counts = ranks.sum(confusion(logits.detach().argmax(1), labels)).cpu()
+    return StepResult(float(total), float(norm), counts)
 
 
 def _require_finite(value: Tensor, name: str) -> None:

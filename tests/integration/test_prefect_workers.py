@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from support.flow_runs import start, wait_for_end
+from support.flow_runs import ask, process_of, start, wait_for, wait_for_end
 from support.machines import Machine
 from support.proxy import FaultProxy
 
@@ -49,6 +49,33 @@ def test_a_worker_outlives_a_server_that_answers_with_errors(
     said = (tmp_path / "gpu.log").read_text()
     assert "waiting for the Prefect server: " in said
     assert "is not begun, the server has a fault" in said
+
+
+def test_a_run_hears_of_its_cancel_after_a_server_that_was_away(
+    workers, prefect_server, config, tmp_path
+):
+    """Prefect's observers of cancels end for good after three questions without an answer."""
+    workers.stop()
+    with (
+        FaultProxy(prefect_server.url.removesuffix("/api")) as proxy,
+        proxy.fault("broken", "POST", "/api/flow_runs/filter$", times=6) as looks,
+    ):
+        machine = Machine(tmp_path, {**workers.env, "PREFECT_API_URL": f"{proxy.endpoint}/api"})
+        machine.start("gpu")
+        try:
+            settings = {"dataset": config.dataset, "epochs": 5000, "seed": 79}
+            run = start(prefect_server, "train", settings)
+            wait_for(lambda: process_of(run["id"]))
+            wait_for(lambda: looks.hits == 6)
+            ask(prefect_server, f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
+            began = time.monotonic()
+            wait_for(lambda: process_of(run["id"]) is None)
+            assert time.monotonic() - began < 40
+            assert wait_for_end(prefect_server, run)["type"] in {"CANCELLED", "CRASHED"}
+        finally:
+            machine.stop()
+    said = (tmp_path / "gpu.log").read_text()
+    assert "Flow run cancellation disabled" not in said
 
 
 @pytest.fixture
