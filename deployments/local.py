@@ -20,6 +20,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gpus import gpus, seen_by_torch
 from place import LOOPBACK, PORT, Fault, Place, say
@@ -78,7 +79,9 @@ def up(place: Place, port: int | None, workers: int | None) -> None:
     """Start what is not there yet."""
     began = time.monotonic()
     named = os.environ.get("PREFECT_API_URL")
-    if named and named.rstrip("/") != place.api:
+    there = urlsplit(named or place.api)
+    is_near = there.hostname in {LOOPBACK, "localhost", "::1"}
+    if not is_near or there.port not in {port, place.port}:
         raise Fault(
             f"PREFECT_API_URL names another server: {named}. Unset it to start one here; to work for "
             "that one start python deployments/worker.py --queue gpu"

@@ -60,7 +60,7 @@ def api_url() -> str | None:
     """The API that Prefect's settings name."""
     from prefect.settings import get_current_settings
 
-    return get_current_settings().api.url
+    return get_current_settings().api.url or None
 
 
 async def make_pool(kubernetes: dict[str, Any] | None) -> None:

@@ -267,7 +267,8 @@ class _Grid:
 
     def _fail(self, trial: _Trial, code: int, sentence: str) -> str:
         logger.warning("%s did not complete (exit %d): %s", trial.id, code, sentence)
-        died = trial.last is not None and trial.last.died
+        last = trial.last
+        died = last is not None and (last.died or last.code == RankLost.exit_code)
         self.failed.append(Failure(trial.id, code, sentence, died))
         self.on_failure(self.failed[-1])
         return ""

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,16 +23,19 @@ from typing import IO, TYPE_CHECKING, Any
 from segnets import errors
 from segnets.cli import keep_stdout, parse, to_flags
 from segnets.config.build import build
+from segnets.config.ids import trial_id
 from segnets.config.train import TrainConfig
-from segnets.errors import ConfigError, RankLost, SegnetsError, Stopped
+from segnets.errors import ConfigError, Diverged, RankLost, SegnetsError, Stopped
+from segnets.store.log import read_env
 from segnets.store.open import open_store, resolve_url
-from tasks.stops import PARENT, die_with_parent
+from tasks.stops import PARENT, die_with_parent, signals_stop
 
 if TYPE_CHECKING:  # it imports torch, which a grid does without
+    from segnets.training.distributed import Ranks
     from segnets.training.outcome import TrialResult
 
 STOP_S = 35.0
-"""How long the ranks may take to save after SIGTERM; torchrun kills what is left after 30."""
+"""How long the ranks may take to save after a stop; torchrun kills what is left after 30."""
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -55,9 +59,10 @@ def train_on_ranks(
     from segnets.inference.device import default_threads
     from segnets.training.outcome import TrialResult
 
-    _check_devices(config)
     config = replace(config, store=resolve_url(config.store))
+    _check_devices(config)
     env = {**os.environ, "PREFECT_API_URL": "", PARENT: str(os.getpid())}
+    env.pop("LOCAL_RANK", None)  # of a launcher that knows nothing of us
     threads = max(1, default_threads() // config.ranks)
     env["OMP_NUM_THREADS"] = str(threads)  # torchrun would say 1
     process = subprocess.Popen(
@@ -65,7 +70,7 @@ def train_on_ranks(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=env,
-        start_new_session=True,  # Ctrl-C comes here first, and goes on as one SIGTERM
+        start_new_session=True,  # Ctrl-C comes here first, and goes on as one SIGINT
     )
     assert process.stdout is not None
     with process.stdout as lines:
@@ -83,6 +88,8 @@ def train_on_ranks(
     if "fault" in said:
         kind, *words = said["fault"]
         raise getattr(errors, kind)(*words)
+    if "bug" in said:  # its traceback stands above
+        raise RuntimeError(said["bug"])
     raise RankLost(
         "the ranks of this trial ended without a word",
         f"torchrun ended with exit code {process.returncode}",
@@ -94,7 +101,7 @@ def _check_devices(config: TrainConfig) -> None:
     import torch
 
     there = torch.cuda.device_count()
-    if config.device == "cpu" or not there:
+    if _kind_of_device(config) == "cpu":
         return
     if config.ranks > there:
         raise ConfigError(
@@ -104,15 +111,31 @@ def _check_devices(config: TrainConfig) -> None:
         )
 
 
+def _kind_of_device(config: TrainConfig) -> str:
+    """Where the ranks compute, cpu or cuda: as it was sealed, else as the settings say."""
+    import torch
+
+    store = open_store(config.store, write=False, wait_s=60 * config.store_wait)
+    sealed = (read_env(store, trial_id(config)) or {}).get("device")
+    if sealed is not None:
+        return str(sealed)
+    return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
 def _listen(
     lines: IO[bytes],
     on_epoch: Callable[[dict[str, Any]], None],
     on_step: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """Pass on what rank 0 says until it has ended; its last word."""
+    """Pass on what the ranks say until the last word; a fault of another rank stands above RankLost."""
     last: dict[str, Any] = {}
     for line in lines:
-        said = json.loads(line)
+        try:
+            said = json.loads(line)
+            assert isinstance(said, dict)
+        except (ValueError, AssertionError):  # a library that prints
+            sys.stderr.write(line.decode(errors="replace"))
+            continue
         if "log" in said:
             name, level, message = said["log"]
             logging.getLogger(name).log(level, "%s", message)
@@ -120,8 +143,10 @@ def _listen(
             on_epoch(said["epoch"])
         elif "step" in said:
             on_step(*said["step"])
-        else:
+        elif last.get("fault", ["RankLost"])[0] == "RankLost":
             last = said
+            if "result" in said:
+                break
     return last
 
 
@@ -131,7 +156,7 @@ def _stop(
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> None:
     with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
     patience = threading.Timer(STOP_S, _kill, [process])
     patience.start()
     try:
@@ -159,12 +184,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Without a rank be torchrun, with one be that rank."""
-    die_with_parent()
+    rank = os.environ.get("LOCAL_RANK")
+    die_with_parent(signal.SIGINT if rank in {None, "0"} else signal.SIGKILL)
     config = build(TrainConfig, parse(TrainConfig, sys.argv[1:], prog="tasks.ranks")[0])
-    if "LOCAL_RANK" in os.environ:
-        _be_rank(config, int(os.environ["LOCAL_RANK"]))
-    else:
+    if rank is None:
         _be_torchrun(config)
+    else:
+        with keep_stdout() as say:
+            raise SystemExit(_be_rank(config, int(rank), say))
 
 
 def _be_torchrun(config: TrainConfig) -> None:
@@ -174,7 +201,8 @@ def _be_torchrun(config: TrainConfig) -> None:
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the trial says it
     os.environ[PARENT] = str(os.getpid())
-    words = ["--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", str(config.ranks)]
+    words = ["--standalone", "--local-addr", "127.0.0.1", "--log-dir", os.devnull]
+    words += ["--nproc-per-node", str(config.ranks)]
     try:
         torchrun([*words, "-m", "tasks.ranks", *sys.argv[1:]])
     except SignalException as stopped:
@@ -183,41 +211,64 @@ def _be_torchrun(config: TrainConfig) -> None:
         raise SystemExit(1) from None
 
 
-def _be_rank(config: TrainConfig, rank: int) -> None:
+def _be_rank(config: TrainConfig, rank: int, say_line: Say) -> int:
+    """Make the steps of this rank; 0 if it came to its end, or to one that all ranks know of."""
     import torch
 
     from segnets.training.distributed import join
 
-    is_gpu = config.device != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda", rank) if is_gpu else torch.device("cpu")
-    if rank > 0:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, signal.SIG_IGN)  # it leaves when rank 0 does
-        with contextlib.suppress(RankLost, Stopped):  # rank 0 says what there is to say
-            _follow(config, join(rank, config.ranks, device))
-        return
-    with keep_stdout() as say_line:
-        lock = threading.Lock()
+    # rank 0 saves on SIGINT; SIGTERM comes when another one has died, which it will notice itself
+    signal.signal(signal.SIGTERM if rank == 0 else signal.SIGINT, signal.SIG_IGN)
+    if rank == 0:
+        signals_stop()
+    lock = threading.Lock()
 
-        def say(content: dict[str, Any]) -> None:
-            with lock:
-                say_line(content)
+    def say(content: dict[str, Any]) -> None:
+        with lock:
+            say_line(content)
 
-        with _logs_to(say):
-            try:
-                ranks = join(rank, config.ranks, device)
-                try:
-                    say({"result": asdict(_lead(replace(config, device_index=rank), ranks, say))})
-                finally:
-                    with contextlib.suppress(RankLost):
-                        ranks.begin(None)  # if nobody has said anything yet: they may leave
-            except Stopped as stopped:
-                say({"stopped": stopped.signum})
-            except SegnetsError as fault:
-                say({"fault": [type(fault).__name__, *fault.args]})
+    try:
+        kind = _kind_of_device(config)
+        device = torch.device("cuda", rank) if kind == "cuda" else torch.device("cpu")
+        ranks = join(rank, config.ranks, device)
+        if rank > 0:
+            _follow(config, ranks)
+            return 0
+        with _logs_to(say), _company(ranks):
+            if device.type == "cuda":
+                config = replace(config, device_index=0)
+            say({"result": asdict(_lead(config, ranks, say))})
+        return 0
+    except Stopped as stopped:
+        if rank == 0:
+            say({"stopped": stopped.signum})
+        return 0
+    except SegnetsError as fault:
+        if rank == 0 or not isinstance(fault, (RankLost, Diverged)):  # all ranks have met these
+            say({"fault": [type(fault).__name__, *fault.args]})
+        return 0 if isinstance(fault, Diverged) else 1
+    except Exception as error:  # noqa: BLE001  # a bug: its traceback is for us
+        traceback.print_exc()
+        say({"bug": f"{type(error).__name__}: {error}"})
+        return 1
 
 
-def _lead(config: TrainConfig, ranks: Any, say: Say) -> "TrialResult":
+@contextlib.contextmanager
+def _company(ranks: "Ranks") -> Iterator[None]:
+    """In rank 0: the others leave with it, whatever it meets and wherever they wait."""
+    others = ranks.processes()[1:]
+    try:
+        yield
+        with contextlib.suppress(RankLost):
+            ranks.begin(None)  # if there was nothing to do: nobody has told them yet
+    except BaseException:
+        for pid in others:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        raise
+
+
+def _lead(config: TrainConfig, ranks: "Ranks", say: Say) -> "TrialResult":
     from segnets.data.reader import open_dataset
     from segnets.training.loop import train
 
@@ -241,10 +292,11 @@ def _lead(config: TrainConfig, ranks: Any, say: Say) -> "TrialResult":
         )
 
 
-def _follow(config: TrainConfig, ranks: Any) -> None:
+def _follow(config: TrainConfig, ranks: "Ranks") -> None:
     from segnets.data.reader import open_dataset
     from segnets.training.loop import follow
 
+    ranks.processes()
     begin = ranks.begin(None)
     if begin is None:
         return

@@ -44,17 +44,17 @@ def as_stopped(error: BaseException) -> Stopped | None:
     return None
 
 
-def die_with_parent() -> None:
-    """Ask for SIGTERM when the grid that started this process dies; nothing without a grid.
+def die_with_parent(signum: int = signal.SIGTERM) -> None:
+    """Ask for SIGTERM, or `signum`, when the grid that started this process dies; nothing without a grid.
 
     The signal comes when the *thread* that spawned us ends, so a grid spawns from its main thread.
     """
     parent = os.environ.pop(PARENT, None)  # not for our own children
     if parent is None or sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, signum)  # PR_SET_PDEATHSIG
     if os.getppid() != int(parent):  # it died before the line above
-        raise SystemExit(143)
+        raise SystemExit(128 + signum)
 
 
 def leave_with_worker() -> None:

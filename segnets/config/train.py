@@ -110,3 +110,15 @@ class TrainConfig:
                 f"--model {self.model} --temporal {self.temporal}",
                 "Leave --temporal away, or take --model resnet_convlstm.",
             )
+        if self.ranks > 1 and self.batch_size < self.ranks:
+            raise ConfigError(
+                "a batch has no sample for each rank",
+                f"--batch-size {self.batch_size} --ranks {self.ranks}",
+                "Take a larger batch or fewer ranks.",
+            )
+        if self.ranks > 1 and self.device_index is not None:
+            raise ConfigError(
+                "ranks take the GPUs they can see, from the first on",
+                f"--device-index {self.device_index} --ranks {self.ranks}",
+                "Leave --device-index away; CUDA_VISIBLE_DEVICES chooses.",
+            )

@@ -6,6 +6,7 @@ process on the whole batch up to the order in which numbers are added: other bit
 ranks is sealed like the kind of machine.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,13 @@ class Ranks:
             dist.broadcast(flag, 0)
         return bool(flag)
 
+    def processes(self) -> list[int]:
+        """The pid of each rank, all of one machine."""
+        found: list[Any] = [None] * self.size
+        with _all_there():
+            dist.all_gather_object(found, os.getpid())
+        return found
+
     def begin(self, content: dict[str, Any] | None) -> dict[str, Any] | None:
         """What rank 0 begins with, on all ranks; None if there is nothing to do."""
         if self.size == 1 or self.is_begun:
@@ -87,7 +95,8 @@ def _all_there() -> Iterator[None]:
     except RuntimeError as error:
         raise RankLost(
             "a process of this trial was killed",
-            f"rank {dist.get_rank()} of {dist.get_world_size()} has lost another one",
+            f"rank {dist.get_rank()} of {dist.get_world_size()} heard no other one "
+            f"({str(error).partition(chr(10))[0][:160]})",
             "Run the same command again: it goes on from the last save.",
         ) from error
 

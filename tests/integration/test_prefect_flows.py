@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,25 @@ def test_a_grid_through_workers_trains_what_is_missing_and_nothing_twice(
         trial = made.run("train", *flags, "--lr", "0.003").json
         assert trial["reused"] is True
         assert len(trials_of(prefect_server, trial["trial"])) == expected
+
+
+@pytest.mark.slow
+def test_a_search_through_workers_is_the_one_without_prefect(
+    workers, prefect_server, facts, made, tmp_path
+):
+    config = grid_config(facts, seed=8, epochs=3) | {"grid": ["lr=0.003,0.002,0.001"]}
+    run = start(prefect_server, "train-grid", config | {"search": "halving"})
+    state = wait_for_end(prefect_server, run, 400)
+    assert state["type"] == "COMPLETED", state
+    for kind in ("log", "obj"):
+        shutil.copytree(made.store / kind / "dataset", tmp_path / "alone" / kind / "dataset")
+    dataset = ["--dataset", facts["dataset"]["dataset"], "--seed", "8", "--epochs", "3"]
+    flags = [*dataset, *QUICK[2:], "--grid", "lr=0.003,0.002,0.001", "--search", "halving"]
+    there = made.run("train_grid", *flags).json
+    alone = made.run("train_grid", *flags, "--store", str(tmp_path / "alone")).json
+    assert there["ran"] == 0
+    assert there["leaderboard"] == alone["leaderboard"]
+    assert [row["pruned_at"] for row in alone["leaderboard"]].count(None) == 1
 
 
 @pytest.mark.slow

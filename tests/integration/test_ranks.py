@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,13 @@ def children(of: int) -> list[int]:
     return sorted(int(word) for word in found.stdout.split())
 
 
-def interrupted(world, flags, choose, signum):
+def interrupted(world, flags, choose, signum, after_s=0.0):
     """Send a signal once the third epoch is saved, to one of [command, rank 0, rank 1]; how it ended."""
     process = world.popen("train", *flags, "--ranks", "2")
     for line in process.stderr:
         if "epoch 3 of 12 saved" in line:
             break
+    time.sleep(after_s)
     (torchrun,) = children(process.pid)
     ranks = children(torchrun)
     assert len(ranks) == 2
@@ -68,9 +70,10 @@ def test_a_stop_saves_and_the_same_command_ends_with_the_same_bits(copied, flags
         assert again.json[digest] == undisturbed[digest]
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_rank_is_as_a_killed_trial(copied, flags, undisturbed, rank):
-    said = interrupted(copied, flags, 1 + rank, signal.SIGKILL)
+@pytest.mark.parametrize(("rank", "after_s"), [(0, 0.0), (1, 0.0), (1, 0.3), (1, 0.6)])
+def test_a_killed_rank_is_as_a_killed_trial(copied, flags, undisturbed, rank, after_s):
+    """Wherever it was: in a step, in validation, in a save."""
+    said = interrupted(copied, flags, 1 + rank, signal.SIGKILL, after_s)
     assert said.code == 137
     assert "un the same command again" in said.json["error"]["sentence"]
     assert head_of(copied, undisturbed["trial"]).event == "checkpoint"  # a kill leaves no word
