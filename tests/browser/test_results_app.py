@@ -208,7 +208,7 @@ def test_the_opacity_slider_is_dragged_and_moved_by_keys_without_losing_hold(app
         opened.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
     opened.page.mouse.up()
     value = int(slider.input_value())
-    assert 75 <= value <= 85
+    assert 75 <= value <= 90  # the thumb takes a part of the way
     name = opened.page.locator(".stage .name").inner_text()
     opened.page.keyboard.press("ArrowRight")
     assert int(slider.input_value()) == value + 1
