@@ -17,8 +17,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-from place import Fault
-from pool import POOL, QUEUES
+from place import NEAR, Fault
+from pool import POOL, QUEUES, REFUSED
 
 ANSWER_S = 10.0
 """Seconds for one answer of the server."""
@@ -42,7 +42,7 @@ class Api:
     @property
     def is_of_make_up(self) -> bool:
         """Whether `make up` may have started it: on this machine only, and it asks for no password."""
-        return self.host in {"127.0.0.1", "localhost", "::1"} and not self.headers
+        return self.host in NEAR and not self.headers
 
     def ask(
         self, path: str, body: object = None, *, anonymous: bool = False
@@ -54,8 +54,7 @@ class Api:
             {"Content-Type": "application/json", **({} if anonymous else self.headers)},
         )
         # a proxy of the environment is for the outside
-        near = {"127.0.0.1", "localhost", "::1"}
-        proxies = [urllib.request.ProxyHandler({})] if self.host in near else []
+        proxies = [urllib.request.ProxyHandler({})] if self.host in NEAR else []
         try:
             with urllib.request.build_opener(*proxies).open(request, timeout=ANSWER_S) as answer:
                 return json.loads(answer.read() or b"null"), answer.headers.get("Date")
@@ -74,10 +73,7 @@ class Api:
     def _explain(self, refusal: urllib.error.HTTPError) -> Exception:
         refusal.close()
         if refusal.code in {401, 403}:
-            return Fault(
-                f"the Prefect server refuses the password: {self.url}. "
-                "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING."
-            )
+            return Fault(REFUSED.format(self.url))
         if refusal.code == 404:
             return LookupError(refusal.url)
         return Fault(
@@ -128,7 +124,7 @@ def server(clocks: dict[str, float]) -> str:
             f"the Prefect server is another version: {theirs} at {api.url}, {ours} here. "
             "Upgrade one of them (docs/operations.md)."
         )
-    if api.host not in {"127.0.0.1", "localhost", "::1"} and is_open(api):
+    if api.host not in NEAR and is_open(api):
         raise Fault(
             f"the Prefect server lets everybody in: {api.url}. "
             "Start it with PREFECT_SERVER_API_AUTH_STRING=NAME:PASSWORD, or on 127.0.0.1 only."

@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gpus import gpus, seen_by_torch
-from place import LOOPBACK, PORT, Fault, Place, say
+from place import LOOPBACK, NEAR, PORT, Fault, Place, say
 from processes import children, end, run_processes
 
 DEPLOYMENTS = Path(__file__).resolve().parent
@@ -80,7 +80,7 @@ def up(place: Place, port: int | None, workers: int | None) -> None:
     began = time.monotonic()
     named = os.environ.get("PREFECT_API_URL")
     there = urlsplit(named or place.api)
-    is_near = there.hostname in {LOOPBACK, "localhost", "::1"}
+    is_near = there.hostname in NEAR
     if not is_near or there.port not in {port, place.port}:
         raise Fault(
             f"PREFECT_API_URL names another server: {named}. Unset it to start one here; to work for "

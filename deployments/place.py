@@ -20,6 +20,8 @@ from typing import Any
 from processes import Process, started_at
 
 LOOPBACK = "127.0.0.1"
+NEAR = frozenset({LOOPBACK, "localhost", "::1"})
+"""Names of this machine to itself."""
 PORT = 4200
 BUSY_S = 60.0
 

@@ -27,6 +27,10 @@ NOBODY = (
     "error: no Prefect server is named. Set PREFECT_API_URL, as in http://SERVER:4200/api, "
     "or run make up for one of this machine's own."
 )
+REFUSED = (
+    "the Prefect server refuses the password: {}. "
+    "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING."
+)
 
 
 def main() -> int:

@@ -106,11 +106,9 @@ def one_a_gpu(given: argparse.Namespace) -> int:
 
 async def serve(given: argparse.Namespace) -> int:
     """Work until a signal; then the way out described above."""
+    # here, because Prefect's import takes 1.2 s that --help does without
     import httpx
-    from polite import (
-        PoliteWorker,
-        hear_cancels_again,
-    )  # imports Prefect, 1.2 s: not needed for --help
+    from polite import PoliteWorker, hear_cancels_again
     from pool import NOBODY, api_url
 
     if api_url() is None:
@@ -145,19 +143,18 @@ async def serve(given: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         say(f"worker {worker.name} has left")
     except httpx.HTTPError as error:  # at its first question; later ones are asked again
-        say(f"error: {no_entry(error, api_url())}")
+        say(f"error: {no_entry(error, str(api_url()))}")
         return 1
     return 0
 
 
-def no_entry(error: Exception, url: str | None) -> str:
+def no_entry(error: Exception, url: str) -> str:
     """Why a worker could not begin, in one sentence."""
+    from pool import REFUSED
+
     code = getattr(getattr(error, "response", None), "status_code", None)
     if code in {401, 403}:
-        return (
-            f"the Prefect server refuses the password: {url}. "
-            "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING."
-        )
+        return REFUSED.format(url)
     said = f"answers {code}" if code else "does not answer"
     return f"the Prefect server {said}: {url}. Start it, then this worker again."
 

@@ -47,6 +47,11 @@ class End:
     stopped: bool = False
     begun: bool = True
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether the trial, or one of its ranks, was killed from outside."""
+        return self.died or self.code == RankLost.exit_code
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -202,7 +207,7 @@ class _Grid:
             logger.info("%s is trained by another process; waiting for it", trial.id)
             trial.look_at, trial.beats, trial.still = time.monotonic(), None, 0
             return "watch"
-        if end.died or end.code == RankLost.exit_code:
+        if end.was_killed:
             return self._died(trial, end)
         complete = self.is_complete(self.store, trial.config)
         if end.code != 0 and not complete:
@@ -267,8 +272,7 @@ class _Grid:
 
     def _fail(self, trial: _Trial, code: int, sentence: str) -> str:
         logger.warning("%s did not complete (exit %d): %s", trial.id, code, sentence)
-        last = trial.last
-        died = last is not None and (last.died or last.code == RankLost.exit_code)
+        died = trial.last is not None and trial.last.was_killed
         self.failed.append(Failure(trial.id, code, sentence, died))
         self.on_failure(self.failed[-1])
         return ""

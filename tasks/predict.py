@@ -92,7 +92,6 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         clip_frames=loaded.clip_frames,
         stride=loaded.stride,
     )
-    # Masks of another machine are as good as any: nothing is trained on from them.
     runtime = runtime_to_apply(loaded.config, loaded.env)
     runtime.apply()
     settings: dict[str, Any] = {

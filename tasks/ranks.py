@@ -2,7 +2,8 @@
 
 this process                 python -m tasks.ranks FLAGS      torchrun in it, one process a rank
 one JSON object a line    <- {"log"}, {"step"}, {"epoch"} of rank 0, then {"result"}, {"fault"} or {"stopped"}
-SIGTERM, or the end of it -> torchrun hands SIGTERM to the ranks; rank 0 saves, the others leave with it
+SIGINT, also at its end   -> torchrun hands SIGINT on: rank 0 saves, the others leave with it
+a rank dies               -> torchrun sends SIGTERM: the others end, rank 0 meets RankLost
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from segnets.config.build import build
 from segnets.config.ids import trial_id
 from segnets.config.train import TrainConfig
 from segnets.errors import ConfigError, Diverged, RankLost, SegnetsError, Stopped
+from segnets.store.base import Store
 from segnets.store.log import read_env
 from segnets.store.open import open_store, resolve_url
 from tasks.stops import PARENT, die_with_parent, signals_stop
@@ -40,6 +42,25 @@ STOP_S = 35.0
 Say = Callable[[dict[str, Any]], None]
 
 logger = logging.getLogger("segnets")
+
+
+def train_here(
+    config: TrainConfig,
+    store: Store,
+    *,
+    on_epoch: Callable[[dict[str, Any]], None],
+    on_step: Callable[[int, int], None],
+    ranks: "Ranks | None" = None,
+) -> "TrialResult":
+    """Train the trial in this process: alone, or as rank 0 of several."""
+    from segnets.data.reader import open_dataset
+    from segnets.training.distributed import ALONE
+    from segnets.training.loop import train
+
+    with open_dataset(store, config.dataset, _cache(config)) as dataset:
+        return train(
+            config, dataset, store, on_epoch=on_epoch, on_step=on_step, ranks=ranks or ALONE
+        )
 
 
 # --- in the process of the trial ---------------------------------------------------------------------
@@ -93,7 +114,7 @@ def train_on_ranks(
     raise RankLost(
         "the ranks of this trial ended without a word",
         f"torchrun ended with exit code {process.returncode}",
-        "The lines above may say why; run the same command again: it goes on from the last save.",
+        "Run the same command again: it goes on from the last save. The lines above may say why.",
     )
 
 
@@ -269,9 +290,6 @@ def _company(ranks: "Ranks") -> Iterator[None]:
 
 
 def _lead(config: TrainConfig, ranks: "Ranks", say: Say) -> "TrialResult":
-    from segnets.data.reader import open_dataset
-    from segnets.training.loop import train
-
     store = open_store(config.store, write=True, wait_s=60 * config.store_wait)
     told = time.monotonic()
 
@@ -281,15 +299,9 @@ def _lead(config: TrainConfig, ranks: "Ranks", say: Say) -> "TrialResult":
             told = time.monotonic()
             say({"step": [done, of]})
 
-    with open_dataset(store, config.dataset, _cache(config)) as dataset:
-        return train(
-            config,
-            dataset,
-            store,
-            on_epoch=lambda row: say({"epoch": row}),
-            on_step=on_step,
-            ranks=ranks,
-        )
+    return train_here(
+        config, store, on_epoch=lambda row: say({"epoch": row}), on_step=on_step, ranks=ranks
+    )
 
 
 def _follow(config: TrainConfig, ranks: "Ranks") -> None:

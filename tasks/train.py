@@ -1,10 +1,7 @@
 """Tasks of the train flow: find the trial complete, or train it from its last checkpoint on."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
@@ -17,11 +14,8 @@ from segnets.store.open import open_store
 from tasks.display import EpochReport, live_bar
 from tasks.evaluate import val_eval_id
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
-from tasks.ranks import train_on_ranks
+from tasks.ranks import train_here, train_on_ranks
 from tasks.runs import step
-
-if TYPE_CHECKING:  # it imports torch, which a grid does without
-    from segnets.training.outcome import TrialResult as Trained
 
 logger = logging.getLogger("segnets.tasks")
 
@@ -82,22 +76,8 @@ def train_trial(config: TrainConfig) -> TrialResult:
         if config.ranks > 1:
             result = train_on_ranks(config, on_epoch=on_epoch, on_step=on_step)
         else:
-            result = _train_here(config, store, on_epoch, on_step)
+            result = train_here(config, store, on_epoch=on_epoch, on_step=on_step)
     return TrialResult(**{field.name: getattr(result, field.name) for field in fields(TrialResult)})
-
-
-def _train_here(
-    config: TrainConfig,
-    store: Store,
-    on_epoch: EpochReport,
-    on_step: Callable[[int, int], None],
-) -> "Trained":
-    from segnets.data.reader import open_dataset
-    from segnets.training.loop import train
-
-    cache = Path(config.cache) if config.cache else None
-    with open_dataset(store, config.dataset, cache) as dataset:
-        return train(config, dataset, store, on_epoch=on_epoch, on_step=on_step)
 
 
 def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:

@@ -75,7 +75,7 @@ def test_a_killed_rank_is_as_a_killed_trial(copied, flags, undisturbed, rank, af
     """Wherever it was: in a step, in validation, in a save."""
     said = interrupted(copied, flags, 1 + rank, signal.SIGKILL, after_s)
     assert said.code == 137
-    assert "un the same command again" in said.json["error"]["sentence"]
+    assert "Run the same command again" in said.json["error"]["sentence"]
     assert head_of(copied, undisturbed["trial"]).event == "checkpoint"  # a kill leaves no word
     again = copied.run("train", *flags, "--ranks", "2")
     assert again.json["resumed_from"]["epoch"] >= 3
