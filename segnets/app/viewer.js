@@ -292,7 +292,7 @@ export function render({model}) {
     }, 260);
     drawControls();
   }
-  // The slider stays the same node, whatever is drawn around it: somebody may be dragging it.
+  // The slider stays where it is, whatever is drawn on its sides: somebody may be dragging it.
   const slide = el("label", "slide");
   const range = el("input");
   const percent = el("b", "num");
@@ -301,6 +301,8 @@ export function render({model}) {
   range.oninput = () => { model.opacity = Number(range.value); };
   range.onchange = () => send({type: "opacity", opacity: Number(range.value)});
   slide.append(el("span", "muted", "opacity"), range, percent);
+  const choice = el("span", "beside"), acts = el("span", "beside");
+  controls.append(choice, slide, acts);
   function drawOpacity() {
     range.value = model.opacity;
     percent.textContent = `${model.opacity}%`;
@@ -308,7 +310,7 @@ export function render({model}) {
   function drawControls() {
     const held = store.get(current);
     drawOpacity();
-    fill(controls, [model.layer, Boolean(playing), model.layers.map((name) => Boolean(held && has(held, name)))], () => {
+    fill(choice, [model.layer, model.layers.map((name) => Boolean(held && has(held, name)))], () => {
       const seg = el("div", "seg");
       seg.setAttribute("role", "group");
       seg.setAttribute("aria-label", "layer");
@@ -320,6 +322,9 @@ export function render({model}) {
         button.onclick = () => setLayer(name);
         seg.append(button);
       }
+      return [seg];
+    });
+    fill(acts, [Boolean(playing), Boolean(held), strip.style.display], () => {
       const run = el("button", "play");
       run.type = "button";
       run.append(icon(playing ? "pause" : "play", 16), el("span", "", playing ? "stop" : "play"));
@@ -331,7 +336,7 @@ export function render({model}) {
       take.title = "save the picture as PNG";
       take.disabled = !held;
       take.onclick = () => canvas.toBlob((blob) => save(`${current}_${model.layer}.png`, blob));
-      return strip.style.display ? [seg, slide, take] : [seg, slide, run, take];
+      return strip.style.display ? [take] : [run, take];
     });
   }
   function drawLayers() {

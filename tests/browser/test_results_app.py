@@ -10,6 +10,13 @@ from segnets.store.history import read_head
 from segnets.store.open import open_store
 
 SAMPLES = 8
+CHOOSE_LAYER = """(name) => {
+    const within = (root) => [...root.querySelectorAll("*")].flatMap(
+        (node) => [node, ...(node.shadowRoot ? within(node.shadowRoot) : [])]);
+    within(document).find((node) => node.matches(".controls .seg button")
+        && node.textContent === name).click();
+}"""
+"""Draws the controls anew, as a sample that arrives does."""
 FOCUSED = """() => {
     let one = document.activeElement;
     while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
@@ -200,11 +207,14 @@ def test_the_opacity_slider_is_dragged_and_moved_by_keys_without_losing_hold(app
     opened = tab(app)
     opened.open("?p=samples")
     opened.page.locator(".list .row canvas").nth(4).wait_for()
+    opened.page.wait_for_selector(".sg-viewer .veil", state="hidden")
+    opened.page.locator(".strip .shot canvas").nth(3).wait_for()
     slider = opened.page.get_by_role("slider", name="opacity")
     box = slider.bounding_box()
     opened.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.page.mouse.down()
     for share in (0.6, 0.7, 0.8):
+        opened.page.evaluate(CHOOSE_LAYER, "truth" if share == 0.7 else "errors")
         opened.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
     opened.page.mouse.up()
     value = int(slider.input_value())

@@ -245,7 +245,9 @@ class PredictionsPage:
         if now.page != "pred":
             return
         self.viewer.order, self.viewer.layer = now.order, _layer(now)
-        self.viewer.opacity, self.viewer.hidden = now.opacity, list(now.hidden)
+        if now.opacity != before.opacity:  # else the slider may be on its way
+            self.viewer.opacity = now.opacity
+        self.viewer.hidden = list(now.hidden)
         if now.frame not in (before.frame, self.viewer.sample):
             self.viewer.sample = now.frame
         if (now.run, now.night) != (before.run, before.night):

@@ -194,7 +194,9 @@ class SamplesPage:
         if now.page != "samples":
             return
         self.viewer.order, self.viewer.layer = now.order, now.layer
-        self.viewer.opacity, self.viewer.hidden = now.opacity, list(now.hidden)
+        if now.opacity != before.opacity:  # else the slider may be on its way
+            self.viewer.opacity = now.opacity
+        self.viewer.hidden = list(now.hidden)
         if now.sample not in (before.sample, self.viewer.sample):
             self.viewer.sample = now.sample
         if now.evaluation != before.evaluation:
