@@ -12,9 +12,10 @@ _LOOKS = [COMPONENT, css("dataset")]
 
 
 class Frequency(Part):
-    """Bars on a log scale: splits {name, shares (a number a class)}."""
+    """Bars on a log scale: splits {name, shares (a number a class)}; `ious` of the best model (or none)."""
 
     splits = param.List(default=[])
+    ious = param.List(default=[])
     classes = param.List(default=[*NAMED_COLORS, {"name": "unlabelled", "color": "#000"}])
     _esm = esm("frequency")
     _stylesheets: ClassVar[list[str]] = _LOOKS

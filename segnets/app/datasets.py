@@ -10,10 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from segnets.app.read import Reader
-from segnets.app.records import Dataset, class_counts, count, mapping, number, sequence, text
+import numpy as np
+
+from segnets.app.compare import class_ious
+from segnets.app.read import Reader, Snapshot
+from segnets.app.records import (
+    Dataset,
+    Evaluation,
+    class_counts,
+    count,
+    mapping,
+    number,
+    sequence,
+    text,
+)
 from segnets.data.stats import class_weights
-from segnets.labels import CLASS_NAMES
+from segnets.labels import CLASS_NAMES, NUM_CLASSES
 from segnets.store.tables import from_parquet
 
 SPLITS = ("train", "val", "test")
@@ -82,6 +94,28 @@ def facts(reader: Reader, dataset: Dataset) -> Facts:
             *check_classes(pixels),
         ],
     )
+
+
+def best_evaluation(snapshot: Snapshot, dataset: str) -> Evaluation | None:
+    """The evaluation on this dataset's val with the highest mIoU."""
+    scored = [
+        (one.miou, one.id)
+        for one in snapshot.evals.values()
+        if one.dataset == dataset and one.split == "val" and one.miou is not None
+    ]
+    return snapshot.evals[max(scored)[1]] if scored else None
+
+
+def class_scores(reader: Reader, evaluation: Evaluation | None) -> list[float | None]:
+    """IoU of each class (19) over all samples, from their integers; None where it has no value."""
+    if evaluation is None:
+        return []
+    rows = list(reader.samples(evaluation.id).rows.values())
+    inter, union = (
+        np.array([class_counts(row.get(name)) for row in rows], np.int64).reshape(-1, NUM_CLASSES)
+        for name in ("inter", "union")
+    )
+    return [number(float(iou)) for iou in class_ious(inter.sum(axis=0), union.sum(axis=0))]
 
 
 def _document(reader: Reader, dataset: str, name: str) -> Mapping[str, Any]:
@@ -164,7 +198,7 @@ def check_files(report: Mapping[str, Sequence[Any]], dataset: Dataset) -> list[C
         )
     clips = sum(dataset.clips.values())
     found.append(
-        Check("warn", "Clips were left out", f"{dataset.skipped:,}, of {clips + dataset.skipped:,}")
+        Check("warn", "Clips were left out", f"{dataset.skipped:,} of {clips + dataset.skipped:,}")
         if dataset.skipped
         else Check("good", "Every labelled frame is a clip", f"{clips:,} of {clips:,}")
     )

@@ -1,5 +1,6 @@
 // Share of pixels of each class on a log scale, a bar a split: the first solid, the others paler.
-const HEIGHT = 330, TOP = 12, LEFT = 50, BOTTOM = 66;
+// Behind its name how well the best model finds it.
+const HEIGHT = 356, TOP = 12, LEFT = 50, BOTTOM = 92;
 const PALE = [1, 0.55, 0.28];
 
 export function render({model}) {
@@ -27,7 +28,9 @@ export function render({model}) {
       const there = splits.filter((split) => split.shares[i] > 0);
       const group = svg("g");
       const title = svg("title");
-      title.textContent = `${row.name}: ${splits.map((split) => `${split.name} ${split.shares[i] ? label(split.shares[i]) : "none"}`).join(", ")}`;
+      const iou = there.length ? model.ious[i] ?? null : null;
+      const found = iou === null ? "" : `, IoU ${iou.toFixed(2)}`;
+      title.textContent = `${row.name}: ${splits.map((split) => `${split.name} ${split.shares[i] ? label(split.shares[i]) : "none"}`).join(", ")}${found}`;
       group.append(title);
       splits.forEach((split, at) => {
         if (!(split.shares[i] > 0)) return;
@@ -42,6 +45,11 @@ export function render({model}) {
       }
       const name = svg("text", {x: middle + 4, y: base + 14, transform: `rotate(-42 ${middle + 4} ${base + 14})`, class: there.length ? "name" : "name absent"});
       name.textContent = row.name;
+      if (iou !== null) {
+        const score = svg("tspan", {class: "iou"});
+        score.textContent = ` ${iou.toFixed(2)}`;
+        name.append(score);
+      }
       group.append(name);
       plot.append(group);
     });
@@ -49,7 +57,7 @@ export function render({model}) {
   };
   const resized = new ResizeObserver(draw);
   resized.observe(root);
-  model.on(["splits", "classes"], draw);
+  model.on(["splits", "classes", "ious"], draw);
   model.on("remove", () => resized.disconnect());
   draw();
   return root;

@@ -13,6 +13,11 @@ function spark(values) {
   return plot;
 }
 
+function ratio(row) {
+  if (row.share === null || row.training === null) return "–";
+  return row.never ? "never" : row.ratio === null ? "rare" : `×${row.ratio.toFixed(1)}`;
+}
+
 export function render({model}) {
   const root = el("div", "sg-nightcards");
   const shares = el("section", "card shares"), failed = el("section", "card failed"), facts = el("section", "card facts");
@@ -43,7 +48,7 @@ export function render({model}) {
         const line = el("div", "share");
         line.title = `${row.name}: ${percent(row.share)} this night, ${percent(row.training)} in training`;
         line.append(swatch(row.color), el("span", "clip", row.name), track, el("b", "num", percent(row.share)),
-          el("span", row.far ? "warn num" : "muted num", row.ratio === null ? (row.training === null ? "–" : "rare") : `×${row.ratio.toFixed(1)}`), spark(row.nights));
+          el("span", row.far ? "warn num" : "muted num", ratio(row)), spark(row.nights));
         grid.append(line);
       }
       const far = model.shares.filter((row) => row.far);
@@ -51,6 +56,7 @@ export function render({model}) {
       const more = far.length > 3 ? ` and ${far.length - 3} more classes` : "";
       const say = far.length ? el("p", "warn", `${named}${more}: look before you trust this night.`)
         : model.shares.every((row) => row.training === null) ? el("p", "muted", "The training set is not in this store: nothing to compare with.")
+        : model.shares.every((row) => row.share === null) ? el("p", "muted", "No new frame to compare.")
         : el("p", "good", "No class is far from its share in training.");
       return [...parts, say, grid];
     });

@@ -20,7 +20,9 @@ export function render({model}) {
       room.append(bar);
       const before = i ? new Date(1000 * model.nights[i - 1].time) : null;
       const isNewDay = !before || !date || before.toDateString() !== date.toDateString();
-      button.append(room, el("small", "muted", model.nights.length > 12 ? (date ? date.getDate() : "?") : isNewDay ? day : time));
+      const short = isNewDay ? (date ? date.getDate() : "?") : "\u00b7";  // many nights: no room for a time
+      const label = model.nights.length > 12 ? short : isNewDay ? day : time;
+      button.append(room, el("small", "muted", label));
       button.onclick = () => model.send_msg({night: night.id});
       return button;
     });

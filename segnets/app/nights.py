@@ -50,6 +50,8 @@ class Night:
     waiting: int = 0
     drift: tuple[str, ...] = ()
     """Why the flow has marked this night, in its words."""
+    share_distance: float | None = None
+    """Share of the pixels of other classes than in training (segnets/inference/drift.py)."""
     min_confidence: float | None = None
     share: tuple[float | None, ...] = (None,) * NUM_CLASSES
     confidence: float | None = None
@@ -165,6 +167,7 @@ def _night(store: Store, run: str, key: str) -> Night | None:
     except (NotFound, Corrupt, ValueError):
         return None
     written = [row for row in rows if has_mask(row)]
+    drift = mapping(content.get("drift"))
     sure = [one for row in written if (one := number(row.get("confidence"))) is not None]
     return Night(
         id=line.item,
@@ -182,7 +185,8 @@ def _night(store: Store, run: str, key: str) -> Night | None:
         reused=count(content.get("reused")),
         failed=count(content.get("failed")),
         waiting=count(content.get("waiting")),
-        drift=tuple(text(one) for one in sequence(mapping(content.get("drift")).get("why"))),
+        drift=tuple(text(one) for one in sequence(drift.get("why"))),
+        share_distance=number(drift.get("share_distance")),
         min_confidence=number(content.get("min_confidence")),
         share=mean_share(written),
         confidence=sum(sure) / len(sure) if sure else None,

@@ -120,6 +120,7 @@ def night_rows(nights: Iterable[Night]) -> Rows:
             "failed": night.failed,
             "waiting": night.waiting,
             "confidence": night.confidence,
+            "share distance": night.share_distance,
             "drift": "; ".join(night.drift),
             **_by_class("share", night.share),
         }

@@ -35,7 +35,8 @@ def write_run(
     city: str = "aach",
     why: str = "best of 4 done trials",
 ) -> list[list[dict[str, Any]]]:
-    """A night for each {new, failed and waiting [(name, sentence)], drift [sentence], status}; returns the rows of each."""
+    """A night for each {new, failed and waiting [(name, sentence)], drift [sentence], share_distance,
+    status}; returns the rows of each."""
     bag, tables, frames = Bag(store, "run", run, SHA), [], 0
     for number, night in enumerate(nights):
         pack, rows, part = Pack(), [], f"part-{number:06d}-0a1b2c3d"
@@ -93,7 +94,11 @@ def write_run(
             "reused": frames,
             "failed": len(night.get("failed", [])),
             "waiting": len(night.get("waiting", [])),
-            "drift": {"marked": "drift" in night, "why": night.get("drift", [])},
+            "drift": {
+                "marked": "drift" in night,
+                "why": night.get("drift", []),
+                "share_distance": night.get("share_distance"),
+            },
             "min_confidence": 0.0,
         }
         whole = pa.Table.from_pylist([*rows, *failed]) if rows or failed else _EMPTY

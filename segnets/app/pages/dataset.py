@@ -6,7 +6,7 @@ from typing import Any
 import panel as pn
 
 from segnets.app.datasetparts import Checks, Frequency, Rows, Weights
-from segnets.app.datasets import Facts, facts
+from segnets.app.datasets import Facts, best_evaluation, class_scores, facts
 from segnets.app.duel import NAMED_COLORS
 from segnets.app.pages.datasetrows import (
     city_table,
@@ -26,16 +26,18 @@ from segnets.app.pages.pictures import (
     supply,
     truth_of,
 )
+from segnets.app.pages.samplerows import evaluation_name
 from segnets.app.pages.told import Told
 from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice, copy_link
 from segnets.app.read import Display
-from segnets.app.records import Dataset
+from segnets.app.records import Dataset, Evaluation
 from segnets.app.state import Session, View
 from segnets.app.takeaway import share_rows, to_csv
 from segnets.app.theme import CARD, css
 from segnets.app.viewer import WORDS, Viewer
 
 MOST_OFFERED = 300
+_NONE_SHOWN = ("", "", "")
 _PROBLEM_COLUMNS = [
     {"title": "result", "kind": "tone"},
     {"title": "problem", "kind": "name"},
@@ -49,7 +51,7 @@ class DatasetPage:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._shown: tuple[str, str] = ("", "")  # dataset, key of its view
+        self._shown = _NONE_SHOWN  # dataset, key of its view, key of its best evaluation
         self._display = Display({}, None)
         self._facts = Facts()
         self.bar = Bar(kind="top", on_message=self._on_bar)
@@ -95,20 +97,23 @@ class DatasetPage:
         dataset = self._dataset()
         self._draw_bar(dataset)
         if dataset is None:
-            self._shown = ("", "")
+            self._shown = _NONE_SHOWN
             self._told.tell(*self._nothing())
             return
-        wanted = (dataset.id, dataset.key)
+        best = best_evaluation(self.session.snapshot, dataset.id)
+        wanted = (dataset.id, dataset.key, best.key if best else "")
         if wanted == self._shown:
             return
+        if wanted[:2] != self._shown[:2]:
+            self._told.tell(says="Reading the tables …")
         self._shown = wanted
-        self._told.tell(says="Reading the tables …")
         self.session.later(
             lambda: (
                 facts(self.session.reader, dataset),
                 self.session.reader.display(dataset.id),
+                class_scores(self.session.reader, best),
             ),
-            partial(self._have, dataset),
+            partial(self._have, dataset, best, wanted),
             partial(self._failed, wanted),
         )
 
@@ -136,20 +141,27 @@ class DatasetPage:
         command = f"python flows/preprocess.py --store {self.session.reader.url}"
         return "No dataset yet", "Street scenes are drawn if you have no data. Make one:", command
 
-    def _have(self, dataset: Dataset, tables: tuple[Facts, Display]) -> None:
-        if dataset.id != self._shown[0]:
+    def _have(
+        self,
+        dataset: Dataset,
+        best: Evaluation | None,
+        wanted: tuple[str, str, str],
+        tables: tuple[Facts, Display, list[float | None]],
+    ) -> None:
+        if wanted != self._shown:
             return
-        self._facts, self._display = tables
+        self._facts, self._display, ious = tables
         found = self._facts
         self._told.tell()
         self._draw_bar(dataset)
         self.figures.figures = dataset_figures(dataset, found)
-        self.frequency.splits = [
-            {"name": name, "shares": shares} for name, shares in found.shares.items()
-        ]
+        self.frequency.param.update(
+            splits=[{"name": name, "shares": shares} for name, shares in found.shares.items()],
+            ious=ious,
+        )
         self.frequency_bar.items = [
             {"type": "title", "text": "Class frequency", "level": 2},
-            {"type": "note", "text": "share of pixels, log scale"},
+            {"type": "note", "text": "share of pixels, log scale" + _whose(best)},
             {"type": "gap"},
             {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
             SAVE_CSV,
@@ -178,15 +190,15 @@ class DatasetPage:
         columns, rows = city_table(found)
         self.cities.param.update(columns=columns, rows=rows)
         keys = {f"{split}/{name}" for split, name in self._display.rows}
-        wanted = self.session.view.sample
+        sample = self.session.view.sample
         self.pictures.visible = bool(keys)
         self.viewer.source = dataset.id
-        self.viewer.sample = wanted if wanted in keys else ""
+        self.viewer.sample = sample if sample in keys else ""
         self.viewer.catalog = display_catalogue(self._display)
 
-    def _failed(self, wanted: tuple[str, str], says: str) -> None:
+    def _failed(self, wanted: tuple[str, str, str], says: str) -> None:
         if wanted == self._shown:
-            self._shown = ("", "")  # so that the next news ask again
+            self._shown = _NONE_SHOWN  # so that the next news ask again
             self._told.tell("The tables could not be read", says)
 
     def _draw_bar(self, chosen: Dataset | None) -> None:
@@ -263,6 +275,11 @@ def _titled(title: str, note: str) -> Bar:
 
 def _card(*parts: Any, top: int = 0) -> pn.Column:
     return pn.Column(*parts, stylesheets=[CARD], margin=(top, 0, 0, 0))
+
+
+def _whose(best: Evaluation | None) -> str:
+    """What the numbers behind the names are."""
+    return f"; beside a name: IoU of the best model, {evaluation_name(best)}" if best else ""
 
 
 def _shaded(splits: list[str]) -> list[str]:

@@ -13,13 +13,15 @@ LEAST_SHARE = 0.005
 """Below 5 pixels in 1,000, in training and at night, a class is too rare for its ratio to say much."""
 FAR = 2.0
 """So many times more or less than in training is worth a look."""
+ENOUGH_NIGHTS = 3
+"""A class that the model has found on none of so many nights is no news of this one."""
 
 Figure = dict[str, Any]
 Share = tuple[float | None, ...]
 
 
 def night_figures(nights: Sequence[Night], night: Night, training: Share) -> list[Figure]:
-    """Frames written, failed, speed, confidence against the nights before, the class that drifts most."""
+    """Frames written, failed, speed, confidence against the nights before, drift."""
     return [
         _written(night),
         _failed(night),
@@ -79,20 +81,19 @@ def _confidence(nights: Sequence[Night], night: Night) -> Figure:
 
 
 def _drift(night: Night, training: Share) -> Figure:
-    far = max(ratios(night.share, training).items(), key=lambda one: _far(one[1]), default=None)
-    if far is None:
-        return _figure("Largest drift", "–", ("no share to compare", ""))
-    index, ratio = far
-    is_far = _far(ratio) >= FAR
-    now, usual = 100 * (night.share[index] or 0.0), 100 * (training[index] or 0.0)
-    note = f"{now:.1f} % of the pixels, {usual:.1f} % in training"
-    return _figure(
-        "Largest drift",
-        f"×{ratio:.1f}",
-        (CLASS_NAMES[index], ""),
-        (note, "warn" if is_far else ""),
-        tone="warn" if is_far else "good",
-    )
+    """The measure that the flow marks nights by, and the class that moved most."""
+    tone = "warn" if night.drift else ""
+    if night.share_distance is None:
+        return _figure("Drift", "–", ("nothing to compare", ""), tone=tone)
+    notes = [("of the pixels are of other classes than in training", tone)]
+    moved = [
+        (abs(now - usual), f"most {name}, {100 * now:.1f} % instead of {100 * usual:.1f} %")
+        for name, now, usual in zip(CLASS_NAMES, night.share, training, strict=True)
+        if now is not None and usual is not None
+    ]
+    if moved:
+        notes.append((max(moved)[1], ""))
+    return _figure("Drift", f"{100 * night.share_distance:.0f} %", *notes, tone=tone or "good")
 
 
 def ratios(share: Share, training: Share) -> dict[int, float]:
@@ -114,7 +115,8 @@ def night_bars(nights: Sequence[Night]) -> list[dict[str, Any]]:
     bars = []
     for night in nights:
         is_cut = night.status == "stopped"
-        tone = "bad" if is_cut else "warn" if night.failed else "good" if night.written else "idle"
+        is_odd = night.failed or night.drift
+        tone = "bad" if is_cut else "warn" if is_odd else "good" if night.written else "idle"
         words = f"{night.written} written, {night.reused} were there, {night.failed} failed"
         bars.append(
             {
@@ -123,7 +125,9 @@ def night_bars(nights: Sequence[Night]) -> list[dict[str, Any]]:
                 "height": (night.written + night.failed) / most,
                 "tone": tone,
                 "confidence": night.confidence,
-                "title": words + (", stopped before its end" if is_cut else ""),
+                "title": words
+                + (", drifts" if night.drift else "")
+                + (", stopped before its end" if is_cut else ""),
             }
         )
     return bars
@@ -138,6 +142,8 @@ def share_rows(nights: Sequence[Night], night: Night, training: Share) -> list[d
         if not now and not usual:
             continue
         ratio = known.get(index)
+        before = [one.share[index] for one in nights if one.confidence is not None]
+        is_never = len(before) >= ENOUGH_NIGHTS and not any(before)
         rows.append(
             {
                 "name": CLASS_NAMES[index],
@@ -145,8 +151,9 @@ def share_rows(nights: Sequence[Night], night: Night, training: Share) -> list[d
                 "share": now,
                 "training": usual,
                 "ratio": ratio,
-                "far": ratio is not None and _far(ratio) >= FAR,
-                "nights": [one.share[index] for one in nights if one.confidence is not None],
+                "never": is_never,
+                "far": ratio is not None and _far(ratio) >= FAR and not is_never,
+                "nights": before,
             }
         )
     return sorted(rows, key=lambda row: -max(row["share"] or 0.0, row["training"] or 0.0))

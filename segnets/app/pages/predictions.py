@@ -214,7 +214,7 @@ class PredictionsPage:
 
     def _draw_nights_bar(self, wanted: str) -> None:
         num = len(self._nights)
-        note = "height: masks written; amber: some frames failed; red: stopped; line: confidence"
+        note = "height: masks written; amber: frames failed or it drifts; red: stopped; line: confidence"
         if wanted and wanted != self._night:
             note = f"{wanted} is not among them; the newest is shown"
         title = f"{num} nights" if num > 1 else "One night"

@@ -16,12 +16,18 @@ from segnets.app.records import (
 from segnets.labels import NONE_INDEX, NUM_CLASSES
 
 
+def evaluation_name(evaluation: Evaluation) -> str:
+    """What people call its model: registry name and first digits."""
+    model, _, digits = evaluation.trial.rpartition("-")
+    return f"{model} {digits[:4]}" if model else evaluation.id
+
+
 def evaluation_label(evaluation: Evaluation) -> str:
     """What people call it: model, first digits, split, mIoU."""
-    model, _, digits = evaluation.trial.rpartition("-")
-    name = f"{model} {digits[:4]}" if model else evaluation.id
     score = "" if evaluation.miou is None else f" · {evaluation.miou:.3f}"
-    return f"{name} · {evaluation.split}{score} · {evaluation.samples} samples"
+    return (
+        f"{evaluation_name(evaluation)} · {evaluation.split}{score} · {evaluation.samples} samples"
+    )
 
 
 def catalogue(table: Samples) -> list[dict[str, Any]]:

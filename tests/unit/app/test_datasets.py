@@ -8,10 +8,12 @@ from support.results_store import Words as Outside
 
 from segnets.app.datasets import (
     as_bytes,
+    best_evaluation,
     check_classes,
     check_files,
     check_splits,
     cities,
+    class_scores,
     facts,
 )
 from segnets.app.pages.datasetrows import (
@@ -56,6 +58,15 @@ def test_every_figure_of_the_page_equals_a_plain_computation_from_the_tables(sho
     assert found.weights == pytest.approx(weights / weights[train > 0].mean(), rel=1e-6)
     assert (found.mean, found.std) == (stats["mean"], stats["std"])
 
+    best = best_evaluation(reader.snapshot, dataset.id)
+    rivals = [e for e in reader.snapshot.evals.values() if e.dataset == dataset.id and e.miou]
+    assert best == max(rivals, key=lambda one: one.miou)
+    rows = list(reader.samples(best.id).rows.values())
+    for index, iou in enumerate(class_scores(reader, best)):
+        inter, union = (sum(row[name][index] for row in rows) for name in ("inter", "union"))
+        assert iou == (pytest.approx(inter / union) if union else None)
+    assert class_scores(reader, best_evaluation(reader.snapshot, "another-dataset")) == []
+
     figures = {one["label"]: one for one in dataset_figures(dataset, found)}
     assert figures["Clips"]["value"] == str(48 + SAMPLES + 8)
     assert figures["Clips"]["notes"] == [[f"48 train · {SAMPLES} val · 8 test", ""]]
@@ -85,7 +96,7 @@ def test_the_checks_say_what_the_report_holds(shown):
     found = by_title(facts(reader, dataset).checks)
     assert found["Every file was read once"][1].startswith("21 files, 105 kB")
     assert found["Files have faults"] == ("bad", "1 truncated")
-    assert found["Clips were left out"] == ("warn", "1, of 67")
+    assert found["Clips were left out"] == ("warn", "1 of 67")
     assert found["No sequence is in two splits"] == ("good", "2 val")
     assert found["No picture is in two splits"][0] == "good"
 

@@ -17,6 +17,7 @@ from segnets.app.pages.drift import (
     ratios,
     share_rows,
 )
+from segnets.labels import CLASS_NAMES
 from segnets.store.keys import log_prefix
 from segnets.store.open import open_store
 
@@ -24,7 +25,11 @@ RUN = "pred-0a0b0c0d"
 PIXELS = [400, 200, 100, 0, 0, 10, 0, 5, 90, 0, 150, 5, 0, 40, 0, 0, 0, 0, 0]
 NIGHTS = [
     {"new": 3},
-    {"new": 2, "failed": [("b_000000_000001", "file is truncated: /data/frames/b.png")]},
+    {
+        "new": 2,
+        "failed": [("b_000000_000001", "file is truncated: /data/frames/b.png")],
+        "share_distance": 0.312,
+    },
     {},
 ]
 
@@ -67,14 +72,28 @@ def test_the_figures_of_a_night_are_what_a_few_lines_count_in_its_table(made, re
     assert shown["Confidence"]["notes"][0][0] == f"{sure - before:+.3f} against 1 night before"
     share = np.mean([row["share"] for row in written], axis=0)
     usual = np.array(PIXELS) / sum(PIXELS)
-    common = (np.maximum(share, usual) >= 0.005) & (usual > 0)
-    ratio = share[common] / usual[common]
-    far = ratio[np.argmax(np.maximum(ratio, 1 / ratio))]
-    assert shown["Largest drift"]["value"] == f"\N{MULTIPLICATION SIGN}{far:.1f}"
+    far = int(np.argmax(np.abs(share - usual)))
+    assert (shown["Drift"]["value"], shown["Drift"]["tone"]) == ("31 %", "good")  # not marked
+    assert shown["Drift"]["notes"][1][0] == (
+        f"most {CLASS_NAMES[far]}, {100 * share[far]:.1f} % instead of {100 * usual[far]:.1f} %"
+    )
     rows = {row["name"]: row for row in share_rows(nights, nights[1], training)}
     assert rows["road"]["share"] == pytest.approx(share[0])
     assert rows["road"]["training"] == 0.4
     assert rows["road"]["ratio"] == pytest.approx(share[0] / 0.4)
+
+
+def test_a_class_that_was_found_on_no_night_is_no_news_of_this_one():
+    sky_only = tuple(1.0 if i == 10 else 0.0 for i in range(19))
+    training = tuple(0.9 if i == 10 else 0.1 if i == 13 else 0.0 for i in range(19))
+    nights = [Night(id=f"{i}", share=sky_only, confidence=0.9) for i in range(3)]
+    car = {row["name"]: row for row in share_rows(nights, nights[2], training)}["car"]
+    assert (car["never"], car["far"]) == (True, False)
+    car = {row["name"]: row for row in share_rows(nights[1:], nights[2], training)}["car"]
+    assert (car["never"], car["far"]) == (False, True)  # two nights could be chance
+    seen = Night(id="a", share=training, confidence=0.9)
+    car = {row["name"]: row for row in share_rows([seen, *nights], nights[2], training)}["car"]
+    assert (car["never"], car["far"]) == (False, True)
 
 
 def test_the_preview_of_a_frame_is_the_mask_that_was_packed(reader):
@@ -100,16 +119,17 @@ def test_a_night_without_a_new_frame_has_no_share_and_no_confidence(reader):
     assert [figure["value"] for figure in figures] == ["0", "0", none, none, none]
 
 
-def test_a_bar_is_amber_with_a_bad_frame_and_red_when_the_night_was_stopped():
+def test_a_bar_is_amber_with_a_bad_frame_or_drift_and_red_when_the_night_was_stopped():
     nights = [
         Night(id="a", frames=4, written=4, status="done"),
         Night(id="b", frames=4, written=1, failed=1, status="done"),
         Night(id="c", frames=4, written=1, status="stopped"),
         Night(id="d", frames=4, reused=4, status="done"),
+        Night(id="e", frames=4, written=4, status="done", drift=("confidence is 0.4",)),
     ]
     bars = night_bars(nights)
-    assert [bar["tone"] for bar in bars] == ["good", "warn", "bad", "idle"]
-    assert [bar["height"] for bar in bars] == [1.0, 0.5, 0.25, 0.0]
+    assert [bar["tone"] for bar in bars] == ["good", "warn", "bad", "idle", "warn"]
+    assert [bar["height"] for bar in bars] == [1.0, 0.5, 0.25, 0.0, 1.0]
     assert night_figures(nights, nights[2], (None,) * 19)[0]["notes"][-1] == [
         "stopped, 3 not reached",
         "bad",
@@ -175,3 +195,5 @@ def test_a_frame_that_waits_is_no_failure_and_has_no_picture(tmp_path):
     assert failed_rows(rows) == []
     assert len(frame_catalogue(rows)) == 2
     assert ["drifts", why] in night_facts(night)
+    assert night_figures([night], night, (None,) * 19)[-1]["tone"] == "warn"
+    assert night_bars([night])[0]["title"].endswith(", drifts")
