@@ -56,8 +56,8 @@ doctor: $(STAMP) ## is this machine fit: packages, GPU, disks, store, Prefect, w
 app: $(STAMP) ## the results app on http://127.0.0.1:5006 (STORE=folder or s3://...)
 	$(BIN)/panel serve results_app.py --address 127.0.0.1 --port 5006 $(if $(STORE),--args --store $(STORE))
 
-bench: $(STAMP) ## the benchmarks; each prints one JSON object as its last line
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+bench: $(STAMP) ## the benchmarks but bench_grid.py (over an hour); each ends with a line of JSON
+	@for name in train store app; do echo "== bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py; done
 
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
 	@scripts/lock.sh

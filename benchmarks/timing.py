@@ -51,7 +51,7 @@ def report(name: str, ratios: Mapping[str, Any], **facts: Any) -> None:
     ).stdout.strip()
     result = {
         "benchmark": name,
-        "command": f"python benchmarks/{name}.py",
+        "command": " ".join(["python", *(word for word in sys.argv if word != "--save")]),
         "ratios": dict(ratios),
         **facts,
         "commit": commit,

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
-from gpus import gpus, seen_by_torch
+from gpus import seen_by_torch
 from place import Fault
+
+from tasks.gpus import visible_gpus
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCK = REPOSITORY / "requirements.lock"
@@ -59,7 +61,7 @@ def packages() -> str:
 
 def gpu() -> str:
     """The GPUs that torch can use; torch is loaded only where the driver lists one."""
-    listed = gpus()
+    listed = visible_gpus()
     if not listed:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") is not None
         return (

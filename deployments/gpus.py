@@ -1,12 +1,8 @@
-"""The GPUs of this machine: those the driver lists, and what torch makes of them."""
+"""What torch makes of the GPUs of this machine."""
 
-import os
-import shutil
 import subprocess
 import sys
 
-LISTED_S = 30.0
-"""Seconds for nvidia-smi; a driver that is ill lets it hang."""
 TORCH_S = 120.0
 """Seconds for torch to load and look; 5 on an idle machine."""
 
@@ -17,23 +13,6 @@ for index in range(torch.cuda.device_count()):
     torch.zeros(1, device=f"cuda:{index}")
     print(f"{found.name}, {found.total_memory / 2**30:.0f} GiB")
 """
-
-
-def gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES, one a worker: the caller's choice, else all that are there."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name.strip() for name in chosen.split(",") if name.strip()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=LISTED_S
-        )
-    except subprocess.TimeoutExpired:
-        return []
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(index) for index in range(len(lines))]
 
 
 def seen_by_torch() -> list[str]:

@@ -22,9 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gpus import gpus, seen_by_torch
+from gpus import seen_by_torch
 from place import LOOPBACK, NEAR, PORT, Fault, Place, say
 from processes import children, end, run_processes
+
+from tasks.gpus import visible_gpus
 
 DEPLOYMENTS = Path(__file__).resolve().parent
 REPOSITORY = DEPLOYMENTS.parent
@@ -154,7 +156,7 @@ def start_workers(place: Place, number: int | None) -> list[str]:
 
 def usable_gpus() -> list[str]:
     """The GPUs that torch can use, by their names for CUDA_VISIBLE_DEVICES; none is no fault."""
-    listed = gpus()
+    listed = visible_gpus()
     if not listed:
         return []
     try:

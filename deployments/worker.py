@@ -25,8 +25,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpus import gpus
 from processes import Process, children
+
+from tasks.gpus import visible_gpus
 
 POOL = "segnets"
 REPORT_S = 10.0
@@ -76,7 +77,7 @@ def one_a_gpu(given: argparse.Namespace) -> int:
 
     The exit code is the highest of theirs, so that whoever watches this process starts it again.
     """
-    devices = gpus()
+    devices = visible_gpus()
     if not devices:
         say("error: there is no GPU here: nvidia-smi lists none. Say --gpu '' to train on the CPU.")
         return 2

@@ -5,10 +5,11 @@ A test compares the file with what this prints, so the page cannot lie: python s
 
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
+from segnets.cli import as_shown, choices_of
 from segnets.config.build import OutsideId
 from segnets.config.evaluate import EvaluateConfig
 from segnets.config.grid import GridConfig
@@ -39,14 +40,21 @@ def rows(config_type: type, prefix: str = "") -> list[str]:
             if field.name != "trial":  # a grid's trial has train.py's own table
                 found += rows(type(default), f"{prefix}{field.name}.")
             continue
-        outside = any(
-            isinstance(mark, OutsideId) for mark in getattr(hints[field.name], "__metadata__", ())
-        )
-        flag = f"--{prefix}{field.name}".replace("_", "-")
+        hint = hints[field.name]
+        outside = any(isinstance(mark, OutsideId) for mark in getattr(hint, "__metadata__", ()))
         text = schema["properties"][field.name]["description"].replace("|", "\\|")
-        shown = "" if default is None else f"`{default}`"
-        found.append(f"| `{flag}` | {shown} | {'' if outside else 'yes'} | {text} |")
+        shown = f"`{as_shown(default)}`" if as_shown(default) else ""
+        flag = _typed(f"{prefix}{field.name}".replace("_", "-"), hint)
+        found.append(f"| {flag} | {shown} | {'' if outside else 'yes'} | {text} |")
     return found
+
+
+def _typed(name: str, hint: Any) -> str:
+    """A flag as it is typed: both words of a switch, the words that a choice takes."""
+    if bool in {hint, *get_args(hint)}:
+        return f"`--{name}` `--no-{name}`"
+    words = "\\|".join(choices_of(hint))
+    return f"`--{name} {words}`" if words else f"`--{name}`"
 
 
 def page() -> str:
@@ -55,7 +63,8 @@ def page() -> str:
         (
             "# Settings\n\nWritten by `python scripts/write_settings.py` from `segnets/config/`, where "
             "flags, Prefect's form and ids come from too. *In the id*: another value is another dataset, "
-            "trial or run; the other settings cannot change the result.\n"
+            "trial or run. The others do not name another one: what could change bits all the same "
+            "(`--ranks`, the kind of machine) is sealed at the start and compared.\n"
         )
     ]
     for flow, config_type in FLOWS.items():

@@ -34,13 +34,13 @@ def parse(
     helps = _helps(config_type) if {"--help", "-h"} & set(argv) else {}
     parameters = []
     for flag, (type_, default) in _flags(config_type).items():
-        text, choices = helps.get(flag, ""), _choices(type_)
+        text, choices = helps.get(flag, ""), choices_of(type_)
         # cyclopts is handed str or bool only: with the real types it would convert by itself.
         hint: Any = bool if type_ is bool else str
         if get_origin(type_) is tuple:
             hint = tuple[str, ...]
         metavar = "|".join(choices) if choices else _metavar(type_)
-        shown = _as_shown(default)
+        shown = as_shown(default)
         parameters.append(
             _parameter(
                 flag.replace(".", "__"),
@@ -209,11 +209,11 @@ def _helps(config_type: type) -> dict[str, str]:
     return dict(read(schema["properties"], ""))
 
 
-def _choices(type_: Any) -> tuple[str, ...]:
+def choices_of(type_: Any) -> tuple[str, ...]:
     """The words a Literal allows; none for other types."""
     if get_origin(type_) is Literal:
         return tuple(str(word) for word in get_args(type_))
-    return tuple(word for part in get_args(type_) for word in _choices(part))
+    return tuple(word for part in get_args(type_) for word in choices_of(part))
 
 
 def _metavar(type_: Any) -> str:
@@ -234,7 +234,8 @@ def _value(config: Any, flag: str) -> Any:
     return config
 
 
-def _as_shown(default: Any) -> str:
+def as_shown(default: Any) -> str:
+    """A default in the words of the help."""
     if isinstance(default, bool):
         return "on" if default else "off"
     if isinstance(default, tuple):

@@ -19,7 +19,7 @@ from segnets.store.tables import from_parquet
 from tasks.display import live_bar
 from tasks.evaluate import choose_trial, done_head, model_of, val_eval_id
 from tasks.preprocess import SYNTHETIC, streets_at
-from tasks.runs import step
+from tasks.runs import is_scheduled, step
 
 if TYPE_CHECKING:
     from segnets.inference.drift import Training
@@ -130,7 +130,7 @@ def predict_missing(config: PredictConfig, choice: Choice) -> RunResult:
         "weights_sha256": loaded.weights_sha256,
         "source": source.url,
         "out": sink.url,
-        "cron": None,
+        "scheduled": is_scheduled(),
     }
     with live_bar(bag.id, quiet=config.quiet, unit="frames") as on_frame:
         night = predict_frames(

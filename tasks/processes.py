@@ -18,6 +18,7 @@ from segnets.config.train import TrainConfig
 from segnets.errors import OutOfSpace
 from segnets.store.open import resolve_url
 from tasks.display import TrialLines
+from tasks.gpus import gpus_for
 from tasks.launch import End
 from tasks.notify import ENVIRONMENT as NOTIFY
 from tasks.stops import PARENT
@@ -44,7 +45,7 @@ class Processes:
 
     def __init__(self, lines: TrialLines, *, jobs: int | None, device: str, ranks: int = 1) -> None:
         self._lines = lines
-        gpus = [] if device == "cpu" else in_groups(visible_gpus(), ranks)
+        gpus = gpus_for(device, ranks)
         self.slots = slots_for(jobs, gpus)
         # More jobs than GPUs share them in turn.
         self._gpus = [gpus[i % len(gpus)] for i in range(self.slots)] if gpus else []
@@ -133,24 +134,6 @@ class Processes:
 def slots_for(jobs: int | None, gpus: Sequence[str]) -> int:
     """How many trials run at a time on this machine: as asked, else one a GPU, else one."""
     return jobs or max(1, len(gpus))
-
-
-def in_groups(gpus: Sequence[str], ranks: int) -> list[str]:
-    """The GPUs of one trial each, by commas; the trial itself says so where there are too few."""
-    whole = len(gpus) // ranks * ranks or len(gpus)
-    return [",".join(gpus[i : min(i + ranks, whole)]) for i in range(0, whole, ranks)]
-
-
-def visible_gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES of the GPUs this process may use, without importing torch."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [name.strip() for name in named.split(",") if name.strip() not in {"", "-1"}]
-    try:
-        found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [str(index) for index, _ in enumerate(found.stdout.splitlines())]
 
 
 def _signal(handle: Running, signum: int) -> None:

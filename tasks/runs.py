@@ -76,6 +76,16 @@ def in_flow_run() -> bool:
     return FlowRunContext.get() is not None
 
 
+def is_scheduled() -> bool:
+    """Whether a schedule of a deployment started this flow run, and not a person."""
+    if not in_flow_run():
+        return False
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.auto_scheduled)
+
+
 def flow(*, name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A Prefect flow for whoever imports the file; a plain function in `python flows/x.py`."""
 

@@ -13,10 +13,11 @@ from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
 from tasks.display import TrialLines, in_words, report_link, report_table
+from tasks.gpus import gpus_for
 from tasks.launch import Failure, Launched, launch_all
 from tasks.notify import tell, told
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
-from tasks.processes import Processes, in_groups, slots_for, visible_gpus
+from tasks.processes import Processes, slots_for
 from tasks.runs import in_flow_run, step
 from tasks.train import is_complete, unknown_dataset
 
@@ -70,7 +71,7 @@ def look_ahead(config: GridConfig) -> GridResult:
         config = config.on_dataset(streets_id(settings_for(trial)))
     else:
         check_datasets(store, config)
-    gpus = [] if trial.device == "cpu" else in_groups(visible_gpus(), trial.ranks)
+    gpus = gpus_for(trial.device, trial.ranks)
     at_a_time = slots_for(config.jobs, gpus)
     found = outlook.look_ahead(store, config, at_a_time=at_a_time)
     subject = grid_id(config)

@@ -39,7 +39,7 @@ class Night:
     dataset: str = ""
     source: str = ""
     out: str = ""
-    cron: str = ""
+    scheduled: bool = False
     status: str = ""
     started: float | None = None
     ended: float | None = None
@@ -176,7 +176,7 @@ def _night(store: Store, run: str, key: str) -> Night | None:
         dataset=text(content.get("dataset")),
         source=text(content.get("source")),
         out=text(content.get("out")),
-        cron=text(content.get("cron")),
+        scheduled=content.get("scheduled") is True,
         status=text(content.get("status")),
         started=number(content.get("started")),
         ended=number(content.get("ended")),

@@ -20,7 +20,10 @@ STRICT: dict[str, Any] = {
 
 
 class OutsideId:
-    """Marks a field that cannot change the result, and so stays out of the id."""
+    """Marks a field that stays out of the id: another value is the same trial, dataset or run.
+
+    What could change bits all the same (`ranks`, the machine) is sealed at the start and compared.
+    """
 
 
 Outside = Annotated[T, OutsideId()]

@@ -12,7 +12,7 @@ from segnets.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreprocessConfig:
-    """One dataset. Its id is the digest of its sources and of the fields not marked Outside."""
+    """One dataset. Its id is the digest of its sources and of the settings that docs/settings.md marks."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 

@@ -29,7 +29,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """One trial. Its id is the digest of the dataset id and of the fields not marked Outside."""
+    """One trial. Its id is the digest of the dataset id and of the settings that docs/settings.md marks."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -92,7 +92,7 @@ class TrainConfig:
     take_over: Outside[bool] = False
     """Claim the trial even if another process seems to train it."""
     allow_inexact: Outside[bool] = False
-    """Go on on another kind of machine (device, precision, threads) and record it."""
+    """Go on where bits differ (another GPU, processor, torch, number of ranks), and record it."""
     keep_last: Outside[Annotated[int, Ge(2), Le(1000)]] = 2
     """How many of the newest checkpoints stay (2 to 1000)."""
     keep_every: Outside[Annotated[int, Ge(0)]] = 0

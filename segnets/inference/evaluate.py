@@ -3,8 +3,8 @@
 Letters: N clips, T frames, H W network size, Ho Wo original size, K = 19 classes.
 `score_split` is the quick way for training: batches at network size. `evaluate_split` makes everything
 that is kept. At original size the *logits* are upsampled and then decided; resized masks or labels
-would give other numbers. `predict_frame` is the one function by which a frame is decided, here and in
-predict.py, so masks on disk and scores agree to the pixel.
+would give other numbers. `decide` is the one function by which a frame is decided, here and in
+predictor.py, so masks on disk and scores agree to the pixel.
 """
 
 import json
@@ -137,42 +137,27 @@ def frame_logits(
 
 @torch.inference_mode()
 def decide(
-    logits: Tensor, size: tuple[int, int], *, confidence: bool = True
+    logits: Tensor,
+    size: tuple[int, int],
+    *,
+    min_confidence: float = 0.0,
+    with_confidence: bool = True,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """TrainIds (Ho, Wo) uint8 and their probability (Ho, Wo), from logits (1, K, H, W).
 
-    Without `confidence` the probabilities are all 1.
+    The id is 255 where the probability is below `min_confidence`. The probability is half of the work:
+    where nothing asks for it, it is 1 everywhere.
     """
     if tuple(logits.shape[-2:]) != size:
         logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
     pixels = logits[0].permute(1, 2, 0)  # (Ho, Wo, K): no copy, logits are channels_last
     best, ids = pixels.max(-1)
     train_ids = ids.to(torch.uint8).cpu().numpy()
-    if not confidence:
+    if min_confidence <= 0 and not with_confidence:
         return train_ids, np.ones(size, np.float32)
     # the softmax of the best: exp(best) / sum(exp), without a second array of K maps
-    return train_ids, (best - pixels.logsumexp(-1)).exp().cpu().numpy()
-
-
-def decide_above(logits: Tensor, size: tuple[int, int], min_confidence: float) -> NDArray[np.uint8]:
-    """TrainIds (Ho, Wo) uint8 from logits (1, K, H, W), 255 where the probability is below."""
-    if min_confidence <= 0:  # nothing can be below: half of the time of `decide` is the probability
-        ids, _ = decide(logits, size, confidence=False)
-        return ids
-    ids, confidence = decide(logits, size)
-    return black_out(ids, confidence < min_confidence)
-
-
-def predict_frame(
-    module: nn.Module,
-    clip: NDArray[np.uint8],
-    mean: Sequence[float],
-    std: Sequence[float],
-    runtime: Runtime,
-    size: tuple[int, int],
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """TrainIds (Ho, Wo) uint8 of the last frame of a clip (T, H, W, 3) uint8, and their probability."""
-    return decide(frame_logits(module, clip, mean, std, runtime), size)
+    confidence = (best - pixels.logsumexp(-1)).exp().cpu().numpy()
+    return black_out(train_ids, confidence < min_confidence), confidence
 
 
 def evaluate_split(
@@ -208,14 +193,20 @@ def evaluate_split(
         for index, clip in enumerate(clips):
             frames, labels = dataset.read(split, [index])
             logits = frame_logits(module, frames[0], dataset.mean, dataset.std, runtime)
-            ids, confidence = decide(logits, (dataset.height, dataset.width))
-            ids = black_out(ids, confidence < min_confidence)
+            ids, confidence = decide(
+                logits, (dataset.height, dataset.width), min_confidence=min_confidence
+            )
             counts = confusion_np(ids, labels[0])
             by_city[clip.city] += counts
             places = pack.add(ids, confidence)
             rows.append(sample_row(clip, counts, confidence) | places)
             if original and clip.label_row >= 0:
-                ids = decide_above(logits, (clip.height, clip.width), min_confidence)
+                ids, _ = decide(
+                    logits,
+                    (clip.height, clip.width),
+                    min_confidence=min_confidence,
+                    with_confidence=False,
+                )
                 truth = to_train_ids(dataset.original_label_ids(split, index))
                 original_counts += confusion_np(ids, truth)
             if on_sample is not None:

@@ -63,7 +63,7 @@ def predict_frames(
 ) -> NightResult:
     """Write the masks of the jobs that the run's bag does not count as done yet.
 
-    `meta` (trial, dataset, weights_sha256, source, out, why, cron) goes into run.json and the view.
+    `meta` (trial, dataset, weights_sha256, source, out, why, scheduled) goes into run.json and the view.
     A frame that cannot be read is a row of the night's table and tried again the next night.
     `on_frame` gets the frames seen and their number. Raises StoreError, and Stopped after the parts
     and the night are recorded.

@@ -42,20 +42,19 @@ class Predictor:
 
     def small(self, logits: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """TrainIds and probability (H, W) at network size, 255 where it is unsure."""
-        ids, confidence = decide(logits, (self.height, self.width))
-        return black_out(ids, confidence < self.min_confidence), confidence
+        return decide(logits, (self.height, self.width), min_confidence=self.min_confidence)
 
     def files(self, clip: Clip, logits: Tensor) -> tuple[NDArray[np.uint8], dict[str, bytes]]:
         """TrainIds (Ho, Wo) at the frame's own size, and the bytes of each file by its column.
 
         255 where it is unsure, and where the truth of the frame is unlabelled.
         """
-        size = (clip.rgb.shape[0], clip.rgb.shape[1])
-        # half of the time of `decide` is the probability
-        asks = self.min_confidence > 0 or "confidence_map" in self.columns
-        ids, confidence = decide(logits, size, confidence=asks)
-        if self.min_confidence > 0:
-            ids = black_out(ids, confidence < self.min_confidence)
+        ids, confidence = decide(
+            logits,
+            (clip.rgb.shape[0], clip.rgb.shape[1]),
+            min_confidence=self.min_confidence,
+            with_confidence="confidence_map" in self.columns,
+        )
         if clip.unlabelled is not None:
             ids = black_out(ids, clip.unlabelled)
         encode: dict[str, Callable[[], bytes]] = {

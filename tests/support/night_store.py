@@ -84,7 +84,7 @@ def write_run(
             "dataset": dataset,
             "source": "/data/frames",
             "out": "/data/masks",
-            "cron": None,
+            "scheduled": number > 0,
             "night": f"night-2025112{number}t020000z",
             "status": night.get("status", "done"),
             "started": started,

@@ -228,7 +228,7 @@ def night_facts(night: Night) -> list[list[str]]:
         ["why it", night.why],
         ["frames of", night.source],
         ["masks in", night.out],
-        ["schedule", night.cron or "started by hand"],
+        ["started", "by its schedule" if night.scheduled else "by hand"],
         ["night", night.id],
     ]
     if night.min_confidence:

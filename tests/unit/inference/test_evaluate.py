@@ -12,10 +12,8 @@ from segnets.data.augment import normalise
 from segnets.errors import DatasetError
 from segnets.inference.evaluate import (
     decide,
-    decide_above,
     evaluate_split,
     frame_logits,
-    predict_frame,
     score_split,
 )
 from segnets.inference.layers import top_confusions
@@ -78,20 +76,23 @@ def test_logits_are_upsampled_before_the_decision(module, dataset, runtime):
     ids, confidence = decide(logits, (48, 96))
     assert (ids == expected.numpy()).all()
     assert np.allclose(confidence, probability.numpy(), atol=1e-6)
-    below = decide_above(logits, (48, 96), 0.5)
-    assert (below == np.where(confidence < 0.5, 255, ids)).all()
-    assert (below == 255).any()
-    assert (decide_above(logits, (48, 96), 0.0) == ids).all()
+    for with_confidence in (True, False):
+        below, _ = decide(logits, (48, 96), min_confidence=0.5, with_confidence=with_confidence)
+        assert (below == np.where(confidence < 0.5, 255, ids)).all()
+        assert (below == 255).any()
+    same, unasked = decide(logits, (48, 96), with_confidence=False)
+    assert (same == ids).all()
+    assert (unasked == 1).all()
 
 
-def test_original_scores_come_from_predict_frame_and_the_untouched_labels(
+def test_original_scores_come_from_upsampled_logits_and_the_untouched_labels(
     module, dataset, runtime, tables
 ):
     counts = np.zeros((19, 20), np.int64)
     for index in range(3):
         frames, _ = dataset.read("val", [index])
-        ids, confidence = predict_frame(
-            module, frames[0], dataset.mean, dataset.std, runtime, (48, 96)
+        ids, confidence = decide(
+            frame_logits(module, frames[0], dataset.mean, dataset.std, runtime), (48, 96)
         )
         truth = to_train_ids(dataset.original_label_ids("val", index))
         counts += confusion_np(np.where(confidence < 0.3, np.uint8(255), ids), truth)

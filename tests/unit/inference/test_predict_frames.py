@@ -14,7 +14,7 @@ from segnets.data.cityscapes import index_frames
 from segnets.errors import Stopped
 from segnets.inference import ledger, work
 from segnets.inference.drift import Training
-from segnets.inference.evaluate import predict_frame
+from segnets.inference.evaluate import decide, frame_logits
 from segnets.inference.frames import Frames
 from segnets.inference.ledger import Seen
 from segnets.inference.masks import to_label_ids, to_train_ids
@@ -107,14 +107,14 @@ def test_every_frame_gets_three_files_named_as_in_the_layout(nights, frames):
         assert picture(place).size == (96, 48)
 
 
-def test_a_mask_is_what_predict_frame_says_black_where_unsure_or_unlabelled(
+def test_a_mask_is_what_decide_says_black_where_unsure_or_unlabelled(
     nights, module, dataset, runtime
 ):
     nights.run()
     for index, clip in enumerate(dataset.clips["val"]):
         frames, _ = dataset.read("val", [index])
-        ids, confidence = predict_frame(
-            module, frames[0], dataset.mean, dataset.std, runtime, (48, 96)
+        ids, confidence = decide(
+            frame_logits(module, frames[0], dataset.mean, dataset.std, runtime), (48, 96)
         )
         truth = to_train_ids(dataset.original_label_ids("val", index))
         black = (confidence < 0.5) | (truth == 255)
@@ -359,8 +359,8 @@ def test_other_files_are_written_if_asked_for(nights, module, dataset, runtime):
     assert all(row["color"] is None and row["confidence_map"] for row in rows)
     for index, clip in enumerate(dataset.clips["val"]):
         frames, _ = dataset.read("val", [index])
-        _, confidence = predict_frame(
-            module, frames[0], dataset.mean, dataset.std, runtime, (48, 96)
+        _, confidence = decide(
+            frame_logits(module, frames[0], dataset.mean, dataset.std, runtime), (48, 96)
         )
         shown = np.asarray(nights.mask("confidence", clip.name))
         assert np.abs(shown / 255 - confidence).max() <= 0.5 / 255 + 1e-6

@@ -15,7 +15,6 @@ from segnets.store.log import claim
 from segnets.store.open import open_store
 from tasks import launch
 from tasks.launch import DEATHS, FALSE_STARTS, End, launch_all
-from tasks.processes import in_groups
 
 CONFIGS = [TrainConfig(dataset="d", seed=seed) for seed in range(3)]
 ONE = CONFIGS[0]
@@ -254,10 +253,3 @@ def test_a_trial_that_lost_a_rank_is_launched_again_as_one_that_was_killed(store
     script = Script(End(137, "a process of this trial was killed"), done(store))
     assert not run(store, [ONE], script).failed
     assert [take_over for _, _, take_over in script.started] == [False, True]
-
-
-def test_each_trial_has_as_many_gpus_as_ranks_and_none_has_another_s():
-    assert in_groups(["0", "1", "2"], 1) == ["0", "1", "2"]
-    assert in_groups(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"]
-    assert in_groups(["0"], 2) == ["0"]  # too few: the trial says so in a sentence
-    assert in_groups([], 2) == []
