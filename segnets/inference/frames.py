@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segnets.data.cityscapes import FrameJob
 from segnets.data.decode import PngFault, decode_label_ids, decode_rgb
 from segnets.data.resize import resize_frame
-from segnets.errors import DatasetError
+from segnets.errors import DatasetError, Denied
 from segnets.inference.arrivals import check_settled, read_settled
 from segnets.inference.ledger import Seen, digest_of_all, sha256_of
 from segnets.inference.masks import to_train_ids
@@ -122,7 +122,12 @@ class Frames:
     def _bytes(self, job: FrameJob, key: str) -> bytes:
         if key in self.bad:
             raise self.bad[key]
-        return read_settled(self.source, key, job.files.get(key))
+        try:
+            return read_settled(self.source, key, job.files.get(key))
+        except Denied:
+            fault = PngFault("unreadable", "this user may not read the file", self._where(key))
+            self.bad[key] = fault
+            raise fault from None
 
     def _or_bad(
         self, job: FrameJob, key: str, decode: Callable[[], NDArray[np.uint8]]

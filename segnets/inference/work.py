@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segnets.data.cityscapes import FrameJob, job_of
-from segnets.errors import DatasetError, Stopped
+from segnets.errors import DatasetError, Stopped, StoreError
 from segnets.inference.arrivals import NotSettledError, find_growing
 from segnets.inference.frames import Frames
 from segnets.inference.ledger import Ledger, Seen, digest_of_all, sha256_of
@@ -154,6 +154,9 @@ class Work:
         except DatasetError as fault:
             self._fail(name, job, fault)
             return
+        except StoreError:  # the frames are away, which ends the night; what is done is recorded
+            self._put(part)
+            raise
         if self.ledger.has(name, clip.inputs) and self._check(name, clip.inputs):
             self.reused += 1
             return

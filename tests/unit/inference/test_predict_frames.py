@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from segnets.data.cityscapes import index_frames
-from segnets.errors import Stopped
+from segnets.errors import Denied, Stopped, Unavailable
 from segnets.inference import ledger, work
 from segnets.inference.drift import Training
 from segnets.inference.evaluate import decide, frame_logits
@@ -23,6 +23,7 @@ from segnets.inference.predict import predict_frames
 from segnets.store.bag import Bag, read_items
 from segnets.store.base import Sink, Source
 from segnets.store.entry import read_file
+from segnets.store.folder import FolderStore
 from segnets.store.open import open_sink, open_source, open_store
 from segnets.store.tables import from_parquet
 from segnets.store.views import list_views, read_view
@@ -224,6 +225,44 @@ def test_a_bad_frame_in_the_past_of_others_counts_as_one_that_never_came(nights,
     broken.write_bytes(whole)
     assert nights.run().written == 1
     assert undisturbed(nights, tmp_path) == nights.masks()
+
+
+def test_a_frame_that_may_not_be_read_is_named_and_the_others_have_their_masks(nights, monkeypatch):
+    refused = str(frame_path(nights, "bonn_000005_000019").relative_to(nights.folder))
+    read = FolderStore.get
+
+    def get(store, key):
+        if key == refused:
+            raise Denied("this user may not use the store", key, "Change its rights.")
+        return read(store, key)
+
+    monkeypatch.setattr(FolderStore, "get", get)  # the tests may run as root, who may read all
+    result = nights.run()
+    assert (result.frames, result.written, result.failed) == (6, 5, 1)
+    (failed,) = nights.rows(result.night, "failed")
+    assert "may not read the file" in failed["error"]
+    assert refused in failed["error"]
+
+
+def test_a_source_that_goes_away_ends_the_night_and_what_was_done_is_recorded(nights, monkeypatch):
+    monkeypatch.setattr(work, "PART_FRAMES", 32)
+    read, left = FolderStore.get, [5]
+
+    def get(store, key):
+        if key.startswith("leftImg8bit"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Unavailable("the disk does not answer", key, "Check the disk.")
+        return read(store, key)
+
+    monkeypatch.setattr(FolderStore, "get", get)
+    with pytest.raises(Unavailable):
+        nights.run()
+    monkeypatch.setattr(FolderStore, "get", read)
+    done = done_frames(nights.items())
+    assert len(nights.masks()) == 3 * len(done) > 0
+    result = nights.run()
+    assert result.reused == len(done)
 
 
 def test_what_is_no_picture_at_all_is_named_and_nothing_else_suffers(nights):
