@@ -28,6 +28,7 @@ from segnets.store.entry import Live, digest_of
 from segnets.store.log import claim, read_head
 from segnets.store.names import list_subjects
 from segnets.store.open import open_store, resolve_url
+from tasks.display import as_score
 from tasks.evaluate import run_job, val_job
 from tasks.logs import log_to_console
 from tasks.preprocess import find_dataset
@@ -238,7 +239,9 @@ def _put(store: Store, one: _Weights, options: argparse.Namespace) -> None:
             "pixel_accuracy": network["pixel_accuracy"],
         }
         commit("done", _rows(one.losses, config.epochs, network), scores)
-        logger.info("%s is trial %s, val_miou %.4f", options.file, one.trial, network["miou"])
+        logger.info(
+            "%s is trial %s, val_miou %s", options.file, one.trial, as_score(network["miou"])
+        )
 
 
 def _rows(

@@ -141,6 +141,11 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def as_score(score: float | None) -> str:
+    """A score as people read it; a dash where it has no value."""
+    return "-" if score is None else f"{score:.4f}"
+
+
 def report_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """A table artifact of the flow run; nothing outside one."""
     if not in_flow_run():

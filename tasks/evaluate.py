@@ -16,7 +16,7 @@ from segnets.store.base import Store
 from segnets.store.entry import Entry, read_file
 from segnets.store.log import read_head
 from segnets.store.open import open_source, open_store
-from tasks.display import live_bar, report_table
+from tasks.display import as_score, live_bar, report_table
 from tasks.runs import step
 
 BEST = "best"
@@ -46,14 +46,18 @@ class Job:
     min_confidence: float
     original: bool
     """Whether to score at original size too."""
+    home: str
+    """The dataset that the trial was trained on: its mean and deviation are the model's."""
 
     @property
     def sha256(self) -> str:
         """The digest of the evaluation."""
-        settings = {
+        settings: dict[str, Any] = {
             "min_confidence": self.min_confidence,
             "sizes": ["network", "original"] if self.original else ["network"],
         }
+        if self.dataset != self.home:
+            settings["home"] = self.home
         return eval_sha256(self.weights_sha256, self.dataset, self.split, settings)
 
     @property
@@ -71,6 +75,7 @@ def val_job(trial: str, weights_sha256: str, dataset: str) -> Job:
         split="val",
         min_confidence=0.0,
         original=False,
+        home=dataset,
     )
 
 
@@ -95,13 +100,15 @@ def score_trial(config: EvaluateConfig) -> EvalResult:
     # With --trial ID, --dataset says what to score on; with best, also where to look for it.
     trial, _ = choose_trial(store, config.trial, config.dataset)
     head = done_head(store, trial)
+    home = model_of(store, head)["dataset"]
     job = Job(
         trial=trial,
         weights_sha256=head.metrics["weights_sha256"],
-        dataset=config.dataset or model_of(store, head)["dataset"],
+        dataset=config.dataset or home,
         split=config.split or "val",
         min_confidence=config.min_confidence,
         original=True,
+        home=home,
     )
     return run_job(store, job, config.cache, quiet=config.quiet)
 
@@ -158,10 +165,13 @@ def run_job(store: Store, job: Job, cache: str | None, *, quiet: bool) -> EvalRe
         open_dataset(store, job.dataset, Path(cache) if cache else None) as dataset,
         live_bar(job.id, quiet=quiet, unit="samples") as on_sample,
     ):
+        loaded.check_clips(dataset)
         tables = evaluate_split(
             loaded.module,
             dataset,
             job.split,
+            mean=loaded.mean,
+            std=loaded.std,
             runtime=runtime,
             min_confidence=job.min_confidence,
             meta=meta,
@@ -233,13 +243,13 @@ def report(result: EvalResult) -> None:
         scores = getattr(result, size)
         if scores is not None:
             logger.info(
-                "%s at %s size: mIoU %.4f over %d classes, official %.4f, pixels right %.4f",
+                "%s at %s size: mIoU %s over %d classes, official %s, pixels right %s",
                 result.eval,
                 size,
-                scores["miou"],
+                as_score(scores["miou"]),
                 scores["classes_counted"],
-                scores["miou_official"],
-                scores["pixel_accuracy"],
+                as_score(scores["miou_official"]),
+                as_score(scores["pixel_accuracy"]),
             )
     both = result.original or result.network
     if both is not None:

@@ -12,7 +12,7 @@ from segnets.errors import TrialsFailed
 from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
-from tasks.display import TrialLines, in_words, report_link, report_table
+from tasks.display import TrialLines, as_score, in_words, report_link, report_table
 from tasks.gpus import gpus_for
 from tasks.launch import Failure, Launched, launch_all
 from tasks.notify import tell, told
@@ -223,30 +223,26 @@ def summarise(config: GridConfig, launched: Launched) -> GridResult:
 def say_leaderboard(result: GridResult) -> None:
     """Tell people every trial, the points over their seeds, and the best by each score side by side."""
     for row in result.leaderboard or ():
-        scores = "  ".join(f"{name} {_shown(row[name])}" for name in result.best_by or ())
+        scores = "  ".join(f"{name} {as_score(row[name])}" for name in result.best_by or ())
         logger.info("%s  %-8s  %s  (%s)", row["trial"], row["status"], scores, _words(row))
     for point in result.points or ():
         miou = point["val_miou"]
         logger.info(
             "%s: val_miou %s +- %s over %d of %d seeds",
             _words(point),
-            _shown(miou["mean"]),
-            _shown(miou["spread"]),
+            as_score(miou["mean"]),
+            as_score(miou["spread"]),
             point["done"],
             point["seeds"],
         )
     for score, best in (result.best_by or {}).items():
         if best is not None:
-            shown = (score, _shown(best["value"]), best["trial"], _words(best))
+            shown = (score, as_score(best["value"]), best["trial"], _words(best))
             logger.info("best %s %s: %s (%s)", *shown)
 
 
 def _words(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row["settings"].items())
-
-
-def _shown(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
 
 
 def _pruned(store: Store, config: GridConfig) -> dict[str, int]:

@@ -165,6 +165,8 @@ def evaluate_split(
     dataset: ClipDataset,
     split: str,
     *,
+    mean: Sequence[float],
+    std: Sequence[float],
     runtime: Runtime,
     min_confidence: float,
     meta: Mapping[str, Any],
@@ -173,6 +175,7 @@ def evaluate_split(
 ) -> EvalTables:
     """Scores of a split at network and, if asked, at original size, with one table row a sample.
 
+    `mean` and `std` are those that the module was trained with, also where the dataset is another one.
     Pixels below `min_confidence` count as none of the classes, at both sizes. The tables hold the
     network size. `meta` goes into eval.json (trial, dataset, weights_sha256). Raises DatasetError
     where the split has no labels, Stopped on a signal.
@@ -192,7 +195,7 @@ def evaluate_split(
     with catch_stop() as stop:
         for index, clip in enumerate(clips):
             frames, labels = dataset.read(split, [index])
-            logits = frame_logits(module, frames[0], dataset.mean, dataset.std, runtime)
+            logits = frame_logits(module, frames[0], mean, std, runtime)
             ids, confidence = decide(
                 logits, (dataset.height, dataset.width), min_confidence=min_confidence
             )

@@ -21,7 +21,7 @@ from segnets.config.build import build as build_config
 from segnets.config.ids import inside
 from segnets.config.train import TrainConfig
 from segnets.data.reader import ClipDataset
-from segnets.errors import Corrupt, NotFound, NotInStore
+from segnets.errors import ConfigError, Corrupt, NotFound, NotInStore
 from segnets.models.registry import build
 from segnets.models.resnet_lstm import ResnetLstm
 from segnets.store.base import Store
@@ -186,6 +186,16 @@ class LoadedTrial:
     env: Mapping[str, Any]
     weights_sha256: str
     best_epoch: int
+
+    def check_clips(self, dataset: ClipDataset) -> None:
+        """Raise ConfigError where the clips of a dataset are not like those that it was trained on."""
+        its, own = (dataset.clip_frames, dataset.stride), (self.clip_frames, self.stride)
+        if its != own:
+            raise ConfigError(
+                f"its clips have {its[0]} frames at stride {its[1]}, the model's {own[0]} at {own[1]}",
+                f"--dataset {dataset.id}",
+                f"Make one by preprocess with --clip-frames {own[0]} --stride {own[1]}.",
+            )
 
 
 def load_model(store: Store, trial_id: str) -> LoadedTrial:

@@ -126,6 +126,13 @@ def _check_dataset(config: TrainConfig, dataset: ClipDataset) -> None:
             f"dataset {dataset.id}",
             "Make a dataset with train and val splits: python flows/preprocess.py --help.",
         )
+    for split in ("train", "val"):
+        if not any(dataset.stats["class_pixels"].get(split, ())):
+            raise DatasetError(
+                f"no pixel of {split} has a label",
+                f"dataset {dataset.id}",
+                f"Put the labelIds of {split} below gtFine and run python flows/preprocess.py again.",
+            )
     if config.batch_size > train_clips:
         raise ConfigError(
             f"a batch is larger than the {train_clips} training clips there are",

@@ -118,7 +118,14 @@ def test_masks_score_the_same_by_the_official_tool_by_predictions_and_by_the_tri
         module.head.bias.zero_()
     runtime = Runtime(device="cpu", precision=precision, threads=1)
     by_trial = evaluate_split(
-        module, dataset, "val", runtime=runtime, min_confidence=min_confidence, meta={}
+        module,
+        dataset,
+        "val",
+        mean=dataset.mean,
+        std=dataset.std,
+        runtime=runtime,
+        min_confidence=min_confidence,
+        meta={},
     ).original
 
     source = open_source(str(data))

@@ -28,7 +28,14 @@ from segnets.store.tables import from_parquet
 @pytest.fixture(scope="module")
 def tables(module, dataset, runtime):
     meta = {"trial": "t", "dataset": dataset.id, "weights_sha256": "0" * 64}
-    return evaluate_split(module, dataset, "val", runtime=runtime, min_confidence=0.3, meta=meta)
+    return scored(module, dataset, "val", runtime=runtime, min_confidence=0.3, meta=meta)
+
+
+def scored(module, dataset, split, **options):
+    """As where the trial was trained on this dataset."""
+    return evaluate_split(
+        module, dataset, split, **{"mean": dataset.mean, "std": dataset.std, **options}
+    )
 
 
 def logits_of(module, dataset, runtime, index):
@@ -158,8 +165,24 @@ def test_the_json_of_an_evaluation_says_what_was_scored(tables, dataset):
     }
 
 
+def test_frames_are_normalised_as_the_model_was_trained_whatever_the_dataset(
+    module, dataset, runtime, tables
+):
+    mean, std = (0.9, 0.1, 0.5), (0.1, 0.2, 0.3)
+    other = scored(
+        module, dataset, "val", mean=mean, std=std, runtime=runtime, min_confidence=0.3, meta={}
+    )
+    counts = np.zeros((19, 20), np.int64)
+    for index in range(3):
+        frames, labels = dataset.read("val", [index])
+        ids, confidence = decide(frame_logits(module, frames[0], mean, std, runtime), (32, 64))
+        counts += confusion_np(np.where(confidence < 0.3, np.uint8(255), ids), labels[0])
+    assert other.network == summary(counts)
+    assert other.network != tables.network
+
+
 def test_original_size_can_be_left_out(module, dataset, runtime, tables):
-    quick = evaluate_split(
+    quick = scored(
         module, dataset, "val", runtime=runtime, min_confidence=0.3, meta={}, original=False
     )
     assert quick.original is None
@@ -169,7 +192,7 @@ def test_original_size_can_be_left_out(module, dataset, runtime, tables):
 
 def test_a_split_without_labels_is_a_sentence(module, dataset, runtime):
     with pytest.raises(DatasetError, match=r"split test has no labels.*--split"):
-        evaluate_split(module, dataset, "test", runtime=runtime, min_confidence=0, meta={})
+        scored(module, dataset, "test", runtime=runtime, min_confidence=0, meta={})
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -1,10 +1,16 @@
 import pytest
 import torch
+from support.tiny_dataset import CLIPS, draw_cityscapes
 
-from segnets.errors import Corrupt, NotInStore
+from segnets.config.build import build
+from segnets.config.preprocess import PreprocessConfig
+from segnets.data.convert import make_dataset
+from segnets.data.reader import open_dataset
+from segnets.errors import ConfigError, Corrupt, NotInStore
 from segnets.models.registry import MODELS
 from segnets.store.entry import digest_of
 from segnets.store.log import read_head
+from segnets.store.open import open_source
 from segnets.training.checkpoint import load_model
 from segnets.training.loop import train
 
@@ -53,3 +59,20 @@ def test_damaged_weights_are_corrupt(trained, store):
     path.write_bytes(data)
     with pytest.raises(Corrupt, match="not what was sealed"):
         load_model(store, trained.trial)
+
+
+def test_clips_of_another_shape_are_refused_with_the_command_that_makes_such(
+    trained, store, tmp_path
+):
+    loaded = load_model(store, trained.trial)
+    draw_cityscapes(tmp_path / "data", CLIPS)
+    config = {"data": str(tmp_path / "data"), "height": 32, "width": 64, "clip_frames": 1}
+    made = make_dataset(
+        open_source(config["data"]), build(PreprocessConfig, config), store, name="single"
+    )
+    with (
+        open_dataset(store, made.dataset) as single,
+        pytest.raises(ConfigError, match="1 frames at stride 1, the model's 2 at 1") as fault,
+    ):
+        loaded.check_clips(single)
+    assert "--clip-frames 2 --stride 1" in str(fault.value)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from support.results_store import reader_of
+from support.tiny_dataset import CLIPS, draw_cityscapes, make_tiny_dataset
 
 from segnets.app.timeline import read_life
 from segnets.config.ids import trial_id, trial_sha256
-from segnets.errors import ConfigError, Diverged, Stopped, TakenOver
+from segnets.data.reader import open_dataset
+from segnets.errors import ConfigError, DatasetError, Diverged, Stopped, TakenOver
 from segnets.inference.device import has_bf16
 from segnets.losses import LOSSES
 from segnets.store.log import claim, read_head, read_history
@@ -295,3 +297,19 @@ def test_a_batch_larger_than_the_set_is_refused(trial_config, dataset, store):
         run(trial_config(batch_size=7), dataset, store)
     assert "--batch-size 7" in str(fault.value)
     assert not store.list("log/")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_a_labelled_pixel_is_refused_before_the_first_step(
+    trial_config, store, tmp_path, split
+):
+    draw_cityscapes(tmp_path / "data", CLIPS)
+    for path in (tmp_path / "data" / "gtFine" / split).rglob("*.png"):
+        path.unlink()
+    made = make_tiny_dataset(tmp_path / "data", store)
+    with (
+        open_dataset(store, made) as unlabelled,
+        pytest.raises(DatasetError, match=f"no pixel of {split} has a label"),
+    ):
+        run(trial_config(dataset=made), unlabelled, store)
+    assert not store.list("log/trial/")
