@@ -113,8 +113,9 @@ def to_flags(config: Any) -> list[str]:
 
 
 def json_line(content: Mapping[str, Any]) -> bytes:
-    """One line of JSON; a number that is not finite becomes null."""
-    return json.dumps(_finite(content), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    """One line of JSON; a number that is not finite becomes null, a byte that is no UTF-8 \\udcXX."""
+    text = json.dumps(_finite(content), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="backslashreplace") + b"\n"
 
 
 @contextlib.contextmanager

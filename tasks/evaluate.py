@@ -177,6 +177,7 @@ def run_job(store: Store, job: Job, cache: str | None, *, quiet: bool) -> EvalRe
             meta=meta,
             on_sample=on_sample,
             original=job.original,
+            hurry=store.patience.hurry,
         )
     bag = Bag(store, "eval", job.id, job.sha256, env=runtime.env())
     files = [bag.put_file(name, data) for name, data in tables.files().items()]

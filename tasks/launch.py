@@ -126,20 +126,18 @@ def launch_all(
     starter: Starter,
     *,
     is_complete: Callable[[Store, TrainConfig], bool],
-    on_end: Callable[[], None] = lambda: None,
     on_failure: Callable[[Failure], None] = lambda _: None,
 ) -> Launched:
     """Launch every trial and look after it to its end, whatever happens to the others.
 
-    SIGINT and SIGTERM stop all that run, let them save, and raise Stopped. `on_end` is called after
-    each end of a launch, `on_failure` once for each trial that did not become complete. Called from
+    SIGINT and SIGTERM stop all that run, let them save, and raise Stopped. `on_failure` is called once for each trial that did not become complete. Called from
     the main thread: a child's parent-death signal fires when the thread ends that spawned it.
     """
     grid = _Grid(store, starter, is_complete, on_failure)
     waiting = [_Trial(config, trial_id(config)) for config in configs]
     running: list[_Trial] = []
     watched: list[_Trial] = []
-    with catch_stop() as stop:
+    with catch_stop(store.patience.hurry) as stop:
         try:
             while waiting or running or watched:
                 stop.raise_if_requested()
@@ -155,7 +153,6 @@ def launch_all(
                         {"again": waiting, "watch": watched}.get(grid.ended(trial, end), []).append(
                             trial
                         )
-                        on_end()
                 for trial in list(watched):
                     if time.monotonic() >= trial.look_at:
                         verdict = grid.look(trial)

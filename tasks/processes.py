@@ -121,9 +121,14 @@ class Processes:
                 self._show(handle)
 
     def _show(self, handle: Running) -> None:
-        with handle.log.open("rb") as log:
-            log.seek(handle.read)
-            new = log.read()
+        """Hand on what it has written since; a log that was taken away or cut is no reason to stop."""
+        try:
+            with handle.log.open("rb") as log:
+                handle.read = min(handle.read, log.seek(0, os.SEEK_END))
+                log.seek(handle.read)
+                new = log.read()
+        except OSError:
+            return
         whole = new[: new.rfind(b"\n") + 1]
         handle.read += len(whole)
         for line in whole.decode(errors="replace").splitlines():
@@ -151,5 +156,8 @@ def _sentence(out: bytes) -> str:
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines()
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
     return lines[-1].removeprefix("error: ") if lines else ""

@@ -9,6 +9,7 @@ alone; without a split level everything is train. A sample is keyed by (split, n
 CITY_SEQ_FRAME of its last frame.
 """
 
+import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ SPLITS = ("train", "val", "test")
 FRAMES = "leftImg8bit"
 SEQUENCE = "leftImg8bit_sequence"
 LABELS = "gtFine"
+
+log = logging.getLogger("segnets.data")
 
 _FRAME_NAME = re.compile(r"(?P<city>.+)_(?P<seq>\d{6})_(?P<frame>\d{6})_leftImg8bit\.png")
 _LABEL_NAME = re.compile(r"(?P<city>.+)_(?P<seq>\d{6})_(?P<frame>\d{6})_gtFine_labelIds\.png")
@@ -138,7 +141,7 @@ def index_clips(
     a label that is missing is a problem, unless the split has none at all.
     Raises DatasetError where nothing is found.
     """
-    layout = _read_layout(source)
+    layout = _read_layout(source, strict=True)
     files: dict[str, Role] = {}
     clips: list[ClipFiles] = []
     short: list[FrameId] = []
@@ -195,7 +198,7 @@ def index_frames(
     both folders. `split` of a job is None where the folders have no split level.
     Raises DatasetError where nothing is found.
     """
-    layout = _read_layout(source)
+    layout = _read_layout(source, strict=False)
     if frames == "labelled" and not layout.named:
         raise DatasetError(
             f"there are no frames in {FRAMES}", source.url, "Pass --frames all for the sequences."
@@ -271,11 +274,11 @@ def _label_key(layout: _Layout, frame: FrameId) -> str:
     return f"{LABELS}/{level}{frame.city}/{frame.name}_gtFine_labelIds.png"
 
 
-def _read_layout(source: Source) -> _Layout:
+def _read_layout(source: Source, *, strict: bool) -> _Layout:
     layout = _Layout()
     found: dict[str, list[tuple[str | None, FrameId, Listed]]] = defaultdict(list)
     for folder, pattern in ((FRAMES, _FRAME_NAME), (SEQUENCE, _FRAME_NAME), (LABELS, _LABEL_NAME)):
-        for split, frame, listed in _read_folder(source, folder, pattern):
+        for split, frame, listed in _read_folder(source, folder, pattern, strict=strict):
             found[folder].append((split, frame, listed))
     levels = Counter(split is not None for rows in found.values() for split, _, _ in rows)
     if not levels:
@@ -305,9 +308,12 @@ def _read_layout(source: Source) -> _Layout:
 
 
 def _read_folder(
-    source: Source, folder: str, pattern: re.Pattern[str]
+    source: Source, folder: str, pattern: re.Pattern[str], *, strict: bool
 ) -> Iterator[tuple[str | None, FrameId, Listed]]:
-    """(split or None, frame, file) for every file of a folder that is named as in the layout."""
+    """(split or None, frame, file) for every file of a folder that is named as in the layout.
+
+    A name that is not UTF-8 is an error where the reading is strict, else passed over with a warning.
+    """
     for listed in _list(source, f"{folder}/"):
         levels = listed.key.split("/")[1:]
         match = pattern.fullmatch(levels[-1])
@@ -316,8 +322,26 @@ def _read_folder(
         split = levels[0] if len(levels) == 3 else None
         if split is not None and split not in SPLITS:
             continue  # train_extra and the like
+        if not _is_utf8(listed.key):  # no table, JSON or URL could hold it
+            error = DatasetError(
+                "the name of a file is not UTF-8",
+                f"{source.url}: {listed.key!a}",
+                "Rename it.",
+            )
+            if strict:
+                raise error
+            log.warning("%s It is passed over.", error)
+            continue
         frame = FrameId(split or "train", match["city"], int(match["seq"]), int(match["frame"]))
         yield split, frame, listed
+
+
+def _is_utf8(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list(source: Source, prefix: str) -> list[Listed]:

@@ -172,13 +172,14 @@ def evaluate_split(
     meta: Mapping[str, Any],
     original: bool = True,
     on_sample: Callable[[int, int], None] | None = None,
+    hurry: Callable[[float], None] | None = None,
 ) -> EvalTables:
     """Scores of a split at network and, if asked, at original size, with one table row a sample.
 
     `mean` and `std` are those that the module was trained with, also where the dataset is another one.
     Pixels below `min_confidence` count as none of the classes, at both sizes. The tables hold the
     network size. `meta` goes into eval.json (trial, dataset, weights_sha256). Raises DatasetError
-    where the split has no labels, Stopped on a signal.
+    where the split has no labels, Stopped on a signal; `hurry` then shortens the waits for its store.
     """
     clips = dataset.clips.get(split, ())
     if not any(clip.label_row >= 0 for clip in clips):
@@ -192,7 +193,7 @@ def evaluate_split(
     original_counts = _no_counts()
     rows: list[dict[str, Any]] = []
     pack = LayerPack()
-    with catch_stop() as stop:
+    with catch_stop(hurry) as stop:
         for index, clip in enumerate(clips):
             frames, labels = dataset.read(split, [index])
             logits = frame_logits(module, frames[0], mean, std, runtime)

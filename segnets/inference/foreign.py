@@ -32,7 +32,7 @@ _FRAME = re.compile(r"(?P<name>.+?_\d{6}_\d{6})(?![0-9]).*\.png", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """Scores of a folder of masks, the counts behind them, and a digest of names and bytes."""
+    """Scores of a folder of masks, the counts behind them, and a digest of the bytes of both sides."""
 
     scores: dict[str, Any]
     counts: Counts
@@ -62,7 +62,9 @@ def score_label_ids(truth: Source, predictions: Source, split: str | None) -> La
     with catch_stop(hurry_all(truth.patience, predictions.patience)) as stop:
         for name in shared:
             data = predictions.get(masks[name])
-            digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+            label = truth.get(labels[name])
+            both = (hashlib.sha256(one).hexdigest() for one in (data, label))
+            digest.update(f"{name} {' '.join(both)}\n".encode())
             where = f"{predictions.url}/{masks[name]}"
             predicted = _decoded(data, where)
             unknown = sorted(set(np.unique(predicted).tolist()) - KNOWN_LABEL_IDS)
@@ -72,7 +74,7 @@ def score_label_ids(truth: Source, predictions: Source, split: str | None) -> La
                     where,
                     "Write labelIds (0 to 33, road is 7), not trainIds or colours.",
                 )
-            expected = _decoded(truth.get(labels[name]), f"{truth.url}/{labels[name]}")
+            expected = _decoded(label, f"{truth.url}/{labels[name]}")
             if predicted.shape != expected.shape:
                 raise DatasetError(
                     f"a mask has {_size(predicted)} pixels, its truth {_size(expected)}",

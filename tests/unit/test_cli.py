@@ -175,6 +175,12 @@ def test_the_help_of_every_flow_comes_at_once_and_without_torch_or_prefect(tmp_p
         assert used < 1.0, f"{name} --help took {used:.2f} s of CPU time"
 
 
+def test_a_name_that_is_not_utf8_does_not_cost_the_json_line():
+    line = json_line({"where": "/data/k\udcf6ln.png"})
+    assert line == b'{"where": "/data/k\\udcf6ln.png"}\n'
+    assert json.loads(line) == {"where": "/data/k\udcf6ln.png"}
+
+
 def test_numbers_that_are_not_finite_become_null_in_the_json_line():
     line = json_line({"a": math.nan, "b": [1.5, math.inf], "c": {"d": None, "e": "é"}})
     assert line.endswith(b"\n")

@@ -141,6 +141,18 @@ def test_a_folder_half_with_splits_is_refused(folder):
         clips_of(folder)
 
 
+def test_a_name_that_is_not_utf8_is_refused_for_training_and_passed_over_at_night(folder, caplog):
+    before = jobs_of(folder, frames="all")
+    (picture,) = folder.root.glob("leftImg8bit/val/ulm/ulm_000000_000019_*")
+    odd = folder.root / "leftImg8bit/val/k\udcf6ln/k\udcf6ln_000000_000019_leftImg8bit.png"
+    odd.parent.mkdir()
+    odd.write_bytes(picture.read_bytes())
+    with pytest.raises(DatasetError, match=r"not UTF-8.*k\\udcf6ln.*Rename it"):
+        clips_of(folder)
+    assert [job.name for job in jobs_of(folder, frames="all")] == [job.name for job in before]
+    assert "k\\udcf6ln" in caplog.text
+
+
 def test_labelled_frames_are_predicted_by_default_and_all_on_request(folder):
     jobs = jobs_of(folder)
     assert len(jobs) == 6

@@ -43,12 +43,19 @@ def test_any_folder_of_label_ids_is_scored_by_name(folder, masks):
     assert found.frames == 3
 
 
-def test_the_digest_is_of_names_and_bytes(folder, masks):
+def test_the_digest_is_of_the_names_and_of_the_bytes_of_both_sides(folder, masks, tmp_path):
     before = score(folder, masks).digest
     assert score(folder, masks, "val").digest == before
     one = next(masks.iterdir())
     Image.fromarray(np.full((48, 96), 7, np.uint8)).save(one)
-    assert score(folder, masks).digest != before
+    changed = score(folder, masks).digest
+    assert changed != before
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert score(copy, masks).digest == changed
+    label = next((copy / "gtFine" / "val").rglob("*.png"))
+    Image.fromarray(np.full((48, 96), 7, np.uint8)).save(label)  # corrected in its place
+    assert score(copy, masks).digest != changed
 
 
 def test_only_frames_that_have_a_mask_are_scored(folder, masks):

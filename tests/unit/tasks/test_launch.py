@@ -4,10 +4,12 @@ import itertools
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
+from segnets import signals
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
 from segnets.errors import Stopped, Unavailable
@@ -247,6 +249,26 @@ def test_a_signal_stops_all_that_run_and_launches_no_more(store, signum):
         run(store, CONFIGS, script)
     assert caught.value.signum == signum
     assert [config.seed for config in script.stopped] == [0, 1]
+
+
+def test_a_signal_is_heard_while_the_grid_waits_for_a_store_that_is_away(store, monkeypatch):
+    def away():
+        raise Unavailable("the store does not answer", "s3://bucket", "Start it.")
+
+    def wait(*_):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return store.patience.run(away, "read")
+
+    def store_goes(_config):
+        monkeypatch.setattr(launch, "read_head", wait)
+        return KILLED
+
+    monkeypatch.setattr(signals, "HURRY_S", 0.1)
+    store.patience.wait_s = 20.0
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        run(store, CONFIGS, Script(store_goes))
+    assert time.monotonic() - began < 10
 
 
 def test_a_trial_that_lost_a_rank_is_launched_again_as_one_that_was_killed(store):
