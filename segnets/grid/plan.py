@@ -6,7 +6,6 @@ them are one listing; before a trial counts in a result, its head is read.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from segnets.config.ids import (
     grid_id,
     grid_sha256,
     trial_id,
-    trial_sha256,
 )
 from segnets.config.train import TrainConfig
 from segnets.errors import ConfigError, Corrupt, NotFound, NotInStore
@@ -85,26 +83,6 @@ def longer_or_shorter(store: Store, config: TrainConfig) -> list[str]:
         if differs and _LENGTH.issuperset(differs):
             found.append(f"{view['id']} ({', '.join(f'{one} {theirs[one]}' for one in differs)})")
     return found
-
-
-def done_result(store: Store, trial: str, config_sha256: str) -> Mapping[str, Any] | None:
-    """Metrics of the `done` entry of a trial, or None while it is not done.
-
-    {best_epoch, val_loss, val_miou, val_miou_last, pixel_accuracy, weights_sha256, state_sha256}.
-    Raises ConfigError if the id belongs to another config.
-    """
-    head = read_head(store, trial, config_sha256)
-    return dict(head.metrics) if head is not None and head.event == "done" else None
-
-
-def missing(store: Store, configs: Sequence[TrainConfig]) -> list[TrainConfig]:
-    """Those of the trials that are not done, in their order, each once."""
-    by_id = {trial_id(config): config for config in configs}
-    return [
-        config
-        for trial, config in by_id.items()
-        if done_result(store, trial, trial_sha256(config)) is None
-    ]
 
 
 def make_plan(config: GridConfig) -> dict[str, Any]:

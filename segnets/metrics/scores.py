@@ -69,12 +69,18 @@ def category_iou(counts: Counts) -> dict[str, float]:
     return values
 
 
+def category_miou_official(counts: Counts) -> float:
+    """Mean over the categories that have a pixel in truth or prediction, as the official tool's."""
+    return _mean(np.array(list(category_iou(counts).values())))
+
+
 def summary(counts: Counts) -> dict[str, Any]:
-    """All SCORES and `iou` by class name, ready for JSON: NaN becomes None."""
+    """All SCORES, `iou` by class and `category_iou` by category, ready for JSON: NaN becomes None."""
     scores: dict[str, Any] = {name: _known(score(counts)) for name, score in SCORES.items()}
     scores["iou"] = {
         name: _known(float(value)) for name, value in zip(CLASS_NAMES, iou(counts), strict=True)
     }
+    scores["category_iou"] = {name: _known(value) for name, value in category_iou(counts).items()}
     return scores
 
 
@@ -100,4 +106,5 @@ SCORES: Mapping[str, Callable[[Counts], float]] = {
     "miou_official": miou_official,
     "classes_counted": classes_counted,
     "pixel_accuracy": pixel_accuracy,
+    "category_miou_official": category_miou_official,
 }

@@ -21,7 +21,7 @@ from segnets.inference.foreign import score_label_ids
 from segnets.inference.predict import predict_frames
 from segnets.inference.predictor import Predictor
 from segnets.labels import CLASSES
-from segnets.metrics.scores import category_iou
+from segnets.metrics.scores import category_iou, category_miou_official
 from segnets.models.registry import build
 from segnets.store.bag import Bag
 from segnets.store.open import open_sink, open_source, open_store
@@ -50,6 +50,8 @@ def assert_equal_categories(counts, official):
     for name, value in category_iou(counts).items():
         theirs = official["categoryScores"][name]
         assert value == pytest.approx(theirs, abs=EXACT, nan_ok=True), name
+    average = category_miou_official(counts)
+    assert average == pytest.approx(official["averageScoreCategories"], abs=EXACT)
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ import pytest
 from segnets.config.build import build
 from segnets.config.grid import GridConfig
 from segnets.config.ids import flat_settings, grid_id, trial_id, trial_sha256
-from segnets.errors import ConfigError, NotInStore
+from segnets.errors import NotInStore
 from segnets.grid.plan import (
-    done_result,
     find_best,
     longer_or_shorter,
     make_plan,
-    missing,
     put_plan,
 )
 from segnets.store.bag import read_done
@@ -70,17 +68,6 @@ def test_a_plan_is_put_once_whatever_the_order_of_its_axes(grid, store):
     view = read_view(store, list_views(store, "grid")[grid_id(grid)].key)
     assert view["trials"] == [trial_id(one) for one in grid.trials()]
     assert view["dataset"] == DATASET
-
-
-def test_what_is_missing_is_what_is_not_done(grid, store):
-    first, second, *rest = grid.trials()
-    commit(store, first, "done", val_miou=0.5)
-    commit(store, second, "failed", reason="error")
-    assert missing(store, grid.trials()) == [second, *rest]
-    assert done_result(store, trial_id(first), trial_sha256(first)) == {"val_miou": 0.5}
-    assert done_result(store, trial_id(second), trial_sha256(second)) is None
-    with pytest.raises(ConfigError, match="other settings"):
-        done_result(store, trial_id(first), trial_sha256(second))
 
 
 def test_the_best_is_the_highest_done_one_and_of_equals_the_older(grid, store):

@@ -88,13 +88,14 @@ def test_without_a_labelled_pixel_every_score_is_unknown_and_json_says_null():
     assert scores["classes_counted"] == 0
     assert scores["miou"] is scores["miou_official"] is scores["pixel_accuracy"] is None
     assert set(scores["iou"].values()) == {None}
+    assert set(scores["category_iou"].values()) == {None}
     json.dumps(scores, allow_nan=False)
 
 
 @given(some_counts)
 def test_a_summary_has_every_score_and_every_class(counts):
     scores = summary(counts)
-    assert set(scores) == {*SCORES, "iou"}
+    assert set(scores) == {*SCORES, "iou", "category_iou"}
     assert tuple(scores["iou"]) == CLASS_NAMES
     json.dumps(scores, allow_nan=False)
     known = [value for value in scores["iou"].values() if value is not None]
