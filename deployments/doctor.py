@@ -2,8 +2,8 @@
 
 Each line is ok, or one sentence that says what was found and what to do next. Nothing is needed to run
 it: without a server, a store or a GPU it says that there is none. It changes nothing but a probe in a
-store that is there, which it deletes again, and no check takes longer than two minutes. The last line
-on stdout is one JSON object, as of the flows. Exit code 0: all well. 1: something is not. 2: wrong use.
+store that is there, which it deletes again, and no check takes longer than two and a half minutes. The last
+line on stdout is one JSON object, as of the flows. Exit code 0: all well. 1: something is not. 2: wrong use.
 """
 
 import argparse

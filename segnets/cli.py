@@ -113,7 +113,7 @@ def to_flags(config: Any) -> list[str]:
 
 
 def json_line(content: Mapping[str, Any]) -> bytes:
-    """One line of JSON; a number that is not finite becomes null, a byte that is no UTF-8 \\udcXX."""
+    """One line of JSON; a number that is not finite becomes null, what is not UTF-8 is escaped."""
     text = json.dumps(_finite(content), ensure_ascii=False, allow_nan=False)
     return text.encode(errors="backslashreplace") + b"\n"
 

@@ -66,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--dataset", help="dataset to score it on; needless where there is one only"
     )
-    parser.add_argument("--store", help="folder or s3://bucket/prefix (default $SEGNETS_STORE)")
+    parser.add_argument(
+        "--store", help="folder or s3://bucket/prefix (else $SEGNETS_STORE, else ./store)"
+    )
     parser.add_argument("--cache", help="folder for shards from S3 (default ~/.cache/segnets)")
     parser.add_argument(
         "--over-time",

@@ -34,7 +34,7 @@ from tasks.stops import PARENT, die_with_parent, signals_stop
 
 if TYPE_CHECKING:  # it imports torch, which a grid does without
     from segnets.training.distributed import Ranks
-    from segnets.training.outcome import TrialResult
+    from segnets.training.result import TrialResult
 
 STOP_S = 35.0
 """How long the ranks may take to save after a stop; torchrun kills what is left after 30."""
@@ -78,7 +78,7 @@ def train_on_ranks(
     was killed.
     """
     from segnets.inference.device import default_threads
-    from segnets.training.outcome import TrialResult
+    from segnets.training.result import TrialResult
 
     config = replace(config, store=resolve_url(config.store))
     _check_devices(config)

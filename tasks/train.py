@@ -1,7 +1,7 @@
 """Tasks of the train flow: find the trial complete, or train it from its last checkpoint on."""
 
 import logging
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 from segnets.config.ids import trial_id, trial_sha256
 from segnets.config.train import TrainConfig
@@ -11,6 +11,7 @@ from segnets.store.bag import read_done
 from segnets.store.base import Store
 from segnets.store.log import read_head
 from segnets.store.open import open_store
+from segnets.training.result import TrialResult, result_of
 from tasks.display import EpochReport, live_bar
 from tasks.evaluate import val_eval_id
 from tasks.preprocess import SYNTHETIC, find_dataset, make_streets, settings_for, streets_id
@@ -18,27 +19,6 @@ from tasks.ranks import train_here, train_on_ranks
 from tasks.runs import step
 
 logger = logging.getLogger("segnets.tasks")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialResult:
-    """What the train flow says about a trial."""
-
-    trial: str
-    dataset: str
-    model: str
-    epochs: int
-    resumed_from: dict[str, int] | None
-    paused_at: int | None
-    """The epoch after which it was paused; null for a trial that is done."""
-    best_epoch: int | None
-    val_loss: float | None
-    val_miou: float | None
-    val_miou_last: float | None
-    pixel_accuracy: float | None
-    reused: bool
-    weights_sha256: str | None
-    state_sha256: str | None
 
 
 @step(task_run_name="dataset")
@@ -77,7 +57,7 @@ def train_trial(config: TrainConfig) -> TrialResult:
             result = train_on_ranks(config, on_epoch=on_epoch, on_step=on_step)
         else:
             result = train_here(config, store, on_epoch=on_epoch, on_step=on_step)
-    return TrialResult(**{field.name: getattr(result, field.name) for field in fields(TrialResult)})
+    return result
 
 
 def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
@@ -86,28 +66,10 @@ def complete_result(store: Store, config: TrainConfig) -> TrialResult | None:
     head = read_head(store, trial, trial_sha256(config))
     if head is None or head.event != "done":
         return None
-    metrics = head.metrics
-    if (
-        read_done(store, "eval", val_eval_id(trial, metrics["weights_sha256"], config.dataset))
-        is None
-    ):
+    scored = val_eval_id(trial, head.metrics["weights_sha256"], config.dataset)
+    if read_done(store, "eval", scored) is None:
         return None
-    return TrialResult(
-        trial=trial,
-        dataset=config.dataset,
-        model=config.model,
-        epochs=config.epochs,
-        resumed_from=None,
-        paused_at=None,
-        reused=True,
-        best_epoch=metrics["best_epoch"],
-        val_loss=metrics.get("val_loss"),
-        val_miou=metrics.get("val_miou"),
-        val_miou_last=metrics.get("val_miou_last"),
-        pixel_accuracy=metrics.get("pixel_accuracy"),
-        weights_sha256=metrics["weights_sha256"],
-        state_sha256=metrics["state_sha256"],
-    )
+    return result_of(config, head, reused=True)
 
 
 def name_of(config: TrainConfig) -> dict[str, str]:

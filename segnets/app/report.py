@@ -86,7 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m segnets.app.report", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("grid", help="id of a grid, as the leaderboard has it")
-    parser.add_argument("--store", help="folder or s3://bucket/prefix (default $SEGNETS_STORE)")
+    parser.add_argument(
+        "--store", help="folder or s3://bucket/prefix (else $SEGNETS_STORE, else ./store)"
+    )
     parser.add_argument("--out", type=Path, help="HTML file (default GRID.html)")
     parser.add_argument(
         "--samples", type=int, default=SAMPLES, help=f"worst samples to show (default {SAMPLES})"

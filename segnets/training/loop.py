@@ -45,14 +45,9 @@ from segnets.training.checkpoint import model_bytes, resume
 from segnets.training.curves import epoch_row
 from segnets.training.distributed import ALONE, Ranks, set_synced, sync_norms
 from segnets.training.optim import Ema, build_optimizer, set_learning_rate
-from segnets.training.outcome import (
-    TrialResult,
-    is_paused,
-    rank,
-    refresh_done,
-    result_of,
-)
+from segnets.training.outcome import rank, refresh_done
 from segnets.training.record import NoRecord, OnEpoch, Record
+from segnets.training.result import TrialResult, is_paused, result_of
 from segnets.training.schedule import learning_rate
 from segnets.training.state import TrainState, restore, seed_everything, snapshot
 from segnets.training.step import Totals, train_step
@@ -104,7 +99,7 @@ def train(
 def follow(config: TrainConfig, dataset: ClipDataset, ranks: Ranks, begin: dict[str, Any]) -> None:
     """On a rank above 0: make rank 0's steps with it, from the state in `begin`, until it leaves.
 
-    Raises Stopped where rank 0 stops, RuntimeError where it has gone.
+    Raises Stopped where rank 0 stops, RankLost where it has gone.
     """
     assert ranks.rank > 0
     runtime = Runtime(

@@ -1,9 +1,8 @@
-"""How a trial ends and what its entries say: result, scores, the sentence of a fault."""
+"""How a trial ends and what its entries say: scores, the sentence of a fault."""
 
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from segnets.config.train import TrainConfig
@@ -16,67 +15,6 @@ from segnets.training.checkpoint import EPOCHS_FILE
 from segnets.training.curves import Row, trial_view
 
 logger = logging.getLogger("segnets.training")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialResult:
-    """What a trial is that is finished, or paused after epoch `paused_at` (then not all is known).
-
-    `resumed_from` is None or {epoch, step}; digests are hex.
-    """
-
-    trial: str
-    dataset: str
-    model: str
-    epochs: int
-    resumed_from: dict[str, int] | None
-    paused_at: int | None
-    best_epoch: int | None
-    val_loss: float | None
-    val_miou: float | None
-    val_miou_last: float | None
-    pixel_accuracy: float | None
-    reused: bool
-    weights_sha256: str | None
-    state_sha256: str | None
-
-
-def result_of(
-    config: TrainConfig,
-    head: Entry,
-    *,
-    reused: bool,
-    resumed_from: dict[str, int] | None = None,
-) -> TrialResult:
-    """The result that stands in the newest commit of a trial that is done or paused."""
-    is_done = head.event == "done"
-    assert is_done or is_paused(config, head), head.event
-    return TrialResult(
-        trial=head.id,
-        dataset=config.dataset,
-        model=config.model,
-        epochs=config.epochs,
-        resumed_from=resumed_from,
-        paused_at=None if is_done else head.epoch,
-        reused=reused,
-        **{
-            name: head.metrics[name] if is_done else head.metrics.get(name)
-            for name in (
-                "best_epoch",
-                "val_loss",
-                "val_miou",
-                "val_miou_last",
-                "pixel_accuracy",
-                "weights_sha256",
-                "state_sha256",
-            )
-        },
-    )
-
-
-def is_paused(config: TrainConfig, head: Entry) -> bool:
-    """Whether the trial has come as far as this config wants it, short of its end."""
-    return config.pause_at is not None and config.pause_at <= head.epoch < config.epochs
 
 
 def rank(score: Mapping[str, Any]) -> float:

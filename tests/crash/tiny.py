@@ -34,7 +34,7 @@ from segnets.store.open import open_store
 from segnets.store.tables import from_parquet
 from segnets.training.curves import TIME_COLUMNS
 from segnets.training.loop import train
-from segnets.training.outcome import TrialResult
+from segnets.training.result import TrialResult
 
 SETTINGS: dict[str, Any] = {
     "epochs": 2,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from segnets import errors
+from segnets.training.result import TrialResult
 from tasks.evaluate import EvalResult
 from tasks.predict import RunResult
 from tasks.preprocess import DatasetResult
-from tasks.train import TrialResult
 from tasks.train_grid import GridResult
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "output.md").read_text()
