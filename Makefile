@@ -40,7 +40,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## rewrite the files in the house format
+format: $(STAMP) ## rewrite the files as ruff formats them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -1,4 +1,4 @@
-"""The house style as tests: who imports what, and flows that agree in five places."""
+"""What CONTRIBUTING.md says as tests: who imports what, flows that agree in five places, figures that were kept."""
 
 import json
 import re
