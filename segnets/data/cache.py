@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segnets.errors import Corrupt, OutOfSpace
+from segnets.errors import Corrupt, Misconfigured, OutOfSpace, StoreError, Unavailable
 from segnets.store.base import Store
 from segnets.store.entry import FileRef
 
 LIMIT_BYTES = 64 * 2**30
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 _PART_BYTES = 16 * 2**20
 _SUFFIX = ".shard"
 
@@ -33,7 +34,8 @@ class ShardCache:
     def open(self, store: Store, ref: FileRef) -> int:
         """A file descriptor of the file, fetched first if it is not here.
 
-        Raises Corrupt if what arrives twice is not what was sealed, OutOfSpace if it does not fit.
+        Raises Corrupt if what arrives twice is not what was sealed, OutOfSpace if it does not fit,
+        another StoreError where the folder cannot be used.
         """
         if ref.size > self._limit_bytes:
             raise OutOfSpace(
@@ -51,13 +53,7 @@ class ShardCache:
                 os.utime(path)  # used just now
                 return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise
-            raise OutOfSpace(
-                f"cannot keep a fetched shard ({error.strerror})",
-                self._folder,
-                "Free space there, or name another folder with --cache.",
-            ) from None
+            raise _explain(error, self._folder) from None
 
     def _fetch(self, store: Store, ref: FileRef, path: Path) -> None:
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -87,6 +83,39 @@ class ShardCache:
                     break
                 file.unlink(missing_ok=True)
                 total -= file_size
+
+
+def too_many_files(error: OSError, where: object) -> StoreError:
+    """Why a shard cannot be opened, by the fault of no file."""
+    return Unavailable(
+        f"a shard cannot be opened ({error.strerror})",
+        where,
+        "Raise the limit with ulimit -n, or end other programs, and run it again.",
+    )
+
+
+def _explain(error: OSError, folder: Path) -> StoreError:
+    """What an error of the operating system means for the cache."""
+    if error.errno in TOO_MANY_FILES:
+        return too_many_files(error, folder)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        return OutOfSpace(
+            f"cannot keep a fetched shard ({error.strerror})",
+            folder,
+            "Free space there, or name another folder with --cache.",
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        file = next((one for one in (folder, *folder.parents) if one.is_file()), folder)
+        return Misconfigured(
+            "a file stands where the cache needs a folder",
+            file,
+            "Name another folder with --cache.",
+        )
+    return Unavailable(
+        f"the cache cannot be used ({error.strerror or error})",
+        folder,
+        "Check its disk, or name another folder with --cache.",
+    )
 
 
 def _download(store: Store, ref: FileRef, part: Path) -> str:

@@ -4,8 +4,9 @@
 
 A video is one sequence of a city of its own; FRAME counts its pictures from 0 in the order in which they
 are shown. Frames are handed out as PNG, so everything behind is as with files, and are dated as the video:
-one that grows waits whole, one that was replaced is looked at anew. PyAV decodes; it is an extra, since
-nothing else here needs a codec.
+one that grows waits whole, one that was replaced is looked at anew. One video is open at a time: a folder
+may have more of them than a process may have files, or /tmp room for copies. PyAV decodes; it is an extra,
+since nothing else here needs a codec.
 """
 
 import io
@@ -18,7 +19,7 @@ from PIL import Image
 
 from segnets.data.cityscapes import FRAMES, SEQUENCE
 from segnets.data.decode import PngFault
-from segnets.errors import ConfigError, NotFound
+from segnets.errors import ConfigError, DatasetError, NotFound
 from segnets.store.base import Listed, Source
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
@@ -41,7 +42,10 @@ def frames_or_videos(source: Source) -> Source:
 
 
 class VideoSource(Source):
-    """The frames of all videos of another source; ConfigError where PyAV is not installed."""
+    """The frames of all videos of another source, for one thread.
+
+    Raises ConfigError where PyAV is not installed.
+    """
 
     def __init__(self, source: Source) -> None:
         _av()
@@ -50,17 +54,23 @@ class VideoSource(Source):
         self.patience = source.patience
         self._videos: dict[Listed, _Video] = {}
         self._where: dict[str, tuple[_Video, int]] = {}
+        self._open: _Video | None = None
 
     def list(self, prefix: str = "") -> list[Listed]:
-        """All frames, sorted by key; a video that cannot be read has one, which says why."""
+        """All frames, sorted by key; a video that cannot be read has one, which says why.
+
+        Raises DatasetError where two videos have one name.
+        """
         found = {}
-        for listed in find_videos(self._source):
-            city = listed.key.rpartition(".")[0].replace("/", "-")
+        for city, listed in self._cities().items():
             folder = f"{SEQUENCE}/{city}/"
             if not (folder.startswith(prefix) or prefix.startswith(folder)):
                 continue
-            video = self._videos.get(listed) or _Video(self._source, listed)
-            self._videos[listed] = video
+            video = self._videos.get(listed)
+            if video is None:
+                self._use(None)
+                video = self._videos[listed] = _Video(self._source, listed)
+                self._use(video)
             for number in range(max(1, len(video.times))):
                 key = f"{folder}{city}_000000_{number:06d}_leftImg8bit.png"
                 if key.startswith(prefix):
@@ -73,6 +83,7 @@ class VideoSource(Source):
         if key not in self._where:
             raise NotFound("there is no such frame", key, "List them again.")
         video, number = self._where[key]
+        self._use(video)
         return video.png(number)
 
     def holds(self, listed: Listed, data: bytes) -> bool:  # noqa: ARG002  # the size is the video's
@@ -88,24 +99,48 @@ class VideoSource(Source):
         """The clock by which the videos are dated."""
         return self._source.now()
 
+    def _cities(self) -> dict[str, Listed]:
+        """The videos by the city they become."""
+        cities: dict[str, Listed] = {}
+        for listed in find_videos(self._source):
+            city = listed.key.rpartition(".")[0].replace("/", "-")
+            if city in cities:
+                raise DatasetError(
+                    f"two videos have one name, {city}",
+                    f"{self.url}: {cities[city].key}, {listed.key}",
+                    "Rename one of them.",
+                )
+            cities[city] = listed
+        return cities
+
+    def _use(self, video: "_Video | None") -> None:
+        """Close the video that was read before, if it is another one."""
+        if self._open is not None and self._open is not video:
+            self._open.close()
+        self._open = video
+
 
 class _Video:
-    """One video, decoded forwards; a frame that lies behind is sought from the key frame before it."""
+    """One video, decoded forwards; a frame that lies behind is sought from the key frame before it.
+
+    It may be closed at any time: the next frame opens it again.
+    """
 
     def __init__(self, source: Source, listed: Listed) -> None:
         self.listed = listed
+        self._source = source
         self._url = f"{source.url}/{listed.key}"
         self._fault = ""
-        self._kept: Any = None
+        self._copy: Any = None
+        self._container: Any = None
+        self._stream: Any = None
         self.times: list[int] = []
         """When each picture is shown, in the order of showing, in the stream's unit of time."""
         self._frames: Iterator[Any] = iter(())
         self._next = 0
         try:
-            self._file = self._open(source)
-            self._container = _av().open(self._file)
-            self._stream = self._container.streams.video[0]
-            packets = [one for one in self._container.demux(self._stream) if one.size]
+            self._open()
+            packets = self._packets()
             if not packets or any(one.pts is None or one.dts is None for one in packets):
                 raise ValueError("it does not say when its pictures are shown")
             self.times = sorted({one.pts for one in packets})
@@ -113,27 +148,42 @@ class _Video:
             self._keys = [(one.pts, one.dts) for one in packets if one.is_keyframe]
             self._keys.append((self.times[0], self._first))
             self._seek(self._first)
-        except (OSError, ValueError, IndexError, NotFound) as error:  # PyAV's errors are these
-            self._fault = str(error).split(":")[0] or type(error).__name__
+        except _faults(NotFound) as error:
+            self._fault = _reason(error)
             self.times = []
+            self.close()
 
     def png(self, number: int) -> bytes:
-        """Frame `number` as PNG."""
+        """Frame `number` as PNG; NotFound where another video has taken the place of this one."""
         if not self.times:
             raise PngFault("unreadable", f"the video cannot be read ({self._fault})", self._url)
         try:
+            if self._container is None:
+                if self.listed not in self._source.list(self.listed.key):
+                    raise NotFound("the video was replaced", self._url, "List the frames again.")
+                self._open()
             frame = self._decode(number)
-        except (OSError, ValueError) as error:
+            pixels = None if frame is None else frame.to_ndarray(format="rgb24")
+        except _faults() as error:
             self._next = -1
-            detail = f"frame {number} of the video cannot be decoded ({str(error).split(':')[0]})"
+            detail = f"frame {number} of the video cannot be decoded ({_reason(error)})"
             raise PngFault("damaged", detail, self._url) from None
         self._next = number + 1
-        if frame is None:
+        if pixels is None:
             raise PngFault("damaged", f"frame {number} is missing in the video", self._url)
         target = io.BytesIO()
         # level 1: these bytes live until they are decoded
-        Image.fromarray(frame.to_ndarray(format="rgb24")).save(target, "PNG", compress_level=1)
+        Image.fromarray(pixels).save(target, "PNG", compress_level=1)
         return target.getvalue()
+
+    def close(self) -> None:
+        """Close the file; a copy of it is deleted."""
+        self._frames, self._next = iter(()), -1
+        if self._container is not None:
+            self._container.close()
+        if self._copy is not None:
+            self._copy.close()
+        self._container = self._stream = self._copy = None
 
     def _decode(self, number: int) -> Any:
         """The picture that is shown at this time, or None if there is none."""
@@ -154,15 +204,31 @@ class _Video:
         self._container.seek(dts, stream=self._stream, backward=True)
         self._frames = self._container.decode(self._stream)
 
-    def _open(self, source: Source) -> str:
-        """A file of this machine: the video itself, or a copy that goes with this object."""
-        path = source.local_path(self.listed.key)
-        if path is not None:
-            return str(path)
-        self._kept = tempfile.NamedTemporaryFile(suffix=Path(self.listed.key).suffix)  # noqa: SIM115
-        self._kept.write(source.get(self.listed.key))
-        self._kept.flush()
-        return str(self._kept.name)
+    def _open(self) -> None:
+        """Open the file on this machine: the video itself, or a copy that lasts until it is closed."""
+        self.close()
+        path = self._source.local_path(self.listed.key)
+        if path is None:
+            self._copy = tempfile.NamedTemporaryFile(suffix=Path(self.listed.key).suffix)  # noqa: SIM115
+            self._copy.write(self._source.get(self.listed.key))
+            self._copy.flush()
+            path = self._copy.name
+        self._container = _av().open(str(path))
+        self._stream = self._container.streams.video[0]
+
+    def _packets(self) -> list[Any]:
+        return [one for one in self._container.demux(self._stream) if one.size]
+
+
+def _faults(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What PyAV raises for a video that is none or damaged; not all of its errors are an OSError."""
+    return (OSError, ValueError, IndexError, _av().error.FFmpegError, *more)
+
+
+def _reason(error: Exception) -> str:
+    """The error in a few words."""
+    said = getattr(error, "strerror", None) or str(error).split(":")[0]
+    return said or type(error).__name__
 
 
 def _av() -> Any:

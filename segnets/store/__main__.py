@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from segnets.errors import ConfigError, Corrupt, SegnetsError
+from segnets.errors import ConfigError, Corrupt, NotInStore, SegnetsError
 from segnets.store import gc
+from segnets.store.base import Store
 from segnets.store.entry import read_file
+from segnets.store.keys import check_key
 from segnets.store.names import find_file, list_subjects, look, named_files
 from segnets.store.open import open_store
 from segnets.store.verify import Found, verify
@@ -130,8 +132,7 @@ def _get(given: argparse.Namespace, told: Counts) -> Counts:
         )
     store = open_store(given.url, write=False, wait_s=WAIT_S)
     told["store"] = store.url
-    is_key = given.file.startswith(("log/", "obj/", "view/"))
-    data = store.get(given.file) if is_key else read_file(store, find_file(store, given.file))
+    data = _read(store, given.file)
     if given.out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -143,6 +144,22 @@ def _get(given: argparse.Namespace, told: Counts) -> Counts:
             f"the file cannot be written ({error.strerror})", given.out, "Choose another --out."
         ) from None
     return {"file": given.file, "out": given.out, "bytes": len(data)}
+
+
+def _read(store: Store, name: str) -> bytes:
+    """The bytes of a key, or of a file by its readable name."""
+    if not name.startswith(("log/", "obj/", "view/")):
+        return read_file(store, find_file(store, name))
+    try:
+        check_key(name)
+    except AssertionError:  # a user has typed it
+        raise NotInStore(
+            "there is no such key",
+            repr(name),
+            "Keys hold small letters, digits, . _ - and single slashes; "
+            "list them with python -m segnets.store ls URL --prefix log/.",
+        ) from None
+    return store.get(name)
 
 
 def _progress(what: str, total: int) -> Callable[[str], None]:
@@ -190,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.set_defaults(command=_gc)
 
     get = commands.add_parser("get", help="write a file to stdout or --out, its digest checked")
-    get.add_argument("url", help=where)
+    get.add_argument("url", help="folder or s3://bucket/prefix; always to be given")
     get.add_argument("file", help="ID/FILE or ID/LABEL/FILE as ls --id shows it, or a key")
     get.add_argument("--out", help="file to write")
     get.set_defaults(command=_get)

@@ -232,7 +232,7 @@ class BagReader:
 
     def items(self) -> dict[str, list[Item]]:
         """Item -> its valid lines whose blobs are all there, done left out."""
-        lines, sizes = self._read()
+        lines, sizes, _ = self.read()
         found: dict[str, list[Item]] = {}
         for line in lines:
             if line.item != DONE and _is_there(line.files, sizes):
@@ -241,7 +241,7 @@ class BagReader:
 
     def done(self) -> Done | None:
         """The first done whose items and blobs are all there, or None."""
-        lines, sizes = self._read()
+        lines, sizes, _ = self.read()
         by_key = {line.key: line for line in lines}
         for line in lines:
             named = {name: by_key.get(key) for name, key in line.items.items()}
@@ -252,25 +252,26 @@ class BagReader:
                     return Done(line, items)
         return None
 
-    def _read(self) -> tuple[list[Item], dict[str, int]]:
-        """All valid lines in the order of their keys, and the size of every blob.
+    def read(self) -> tuple[list[Item], dict[str, int], list[str]]:
+        """All valid lines in the order of their keys, the size of every blob, the keys of torn lines.
 
         Lines are listed first: a line that is there was put after its blobs.
         """
-        lines = []
+        lines, torn = [], []
         for listed in self._store.list(log_prefix(self._kind, self._id)):
             if listed.key not in self._lines and parse_item(listed.key) is not None:
                 line = _read_line(self._store, self._kind, self._id, listed.key)
                 if line is None:
                     logger.warning("an item cannot be read and does not count: %s", listed.key)
+                    torn.append(listed.key)
                     continue
                 self._lines[listed.key] = line
             if listed.key in self._lines:
                 lines.append(self._lines[listed.key])
         if not lines:
-            return [], {}
+            return [], {}, torn
         blobs = self._store.list(blob_prefix(self._kind, self._id))
-        return lines, {listed.key: listed.size for listed in blobs}
+        return lines, {listed.key: listed.size for listed in blobs}, torn
 
 
 def read_done(store: Store, kind: str, subject: str) -> Done | None:

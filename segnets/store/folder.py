@@ -29,6 +29,8 @@ from segnets.store.keys import check_key, new_writer
 from segnets.store.retry import WAIT_S, Patience
 
 TEMPORARY = ".tmp-"
+OURS = ("beat", "log", "obj", "probe", "view")
+"""What keys.py lets a key of a store begin with; other folders beside these are somebody else's."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -112,21 +114,26 @@ class FolderStore:
 
     def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> list[Listed]:
         """Keys that begin with `prefix` and sort behind `after`, sorted, at most `limit`."""
-        folder = prefix.rpartition("/")[0]
         found: list[Listed] = []
         try:
-            names = sorted(
-                key for key in self._walk(folder) if key.startswith(prefix) and key > after
-            )
-            for key in names:
+            for key in sorted(key for key in self._walk(prefix) if key > after):
                 if limit is not None and len(found) == limit:
                     break
                 with suppress(*_NOT_THERE):  # deleted since
                     status = (self.root / key).stat()
                     found.append(Listed(key, status.st_size, status.st_mtime))
         except OSError as error:
-            raise explain(error, self.root / folder) from error
+            raise explain(error, Path(error.filename or self.root)) from error
         return found
+
+    def check_readable(self) -> None:
+        """StoreError if the folder itself may not be listed; one that is not there is empty."""
+        try:
+            os.scandir(self.root).close()
+        except _NOT_THERE:
+            pass
+        except OSError as error:
+            raise explain(error, self.root) from error
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete; an absent key is fine."""
@@ -150,12 +157,14 @@ class FolderStore:
 
     def leftovers(self, prefix: str) -> Sequence[Leftover]:
         """Temporary files of writers that died, or that still write."""
-        folder = prefix.rpartition("/")[0]
         found = []
-        for key in sorted(self._walk(folder, temporary=True)):
-            with suppress(OSError):
-                if key.startswith(prefix):
+        prefixes = (prefix,) if prefix else tuple(f"{top}/" for top in OURS)
+        try:
+            for key in sorted(key for one in prefixes for key in self._walk(one, temporary=True)):
+                with suppress(OSError):
                     found.append(Leftover(key, key, (self.root / key).stat().st_mtime))
+        except OSError as error:
+            raise explain(error, Path(error.filename or self.root)) from error
         return found
 
     def drop_leftover(self, leftover: Leftover) -> None:
@@ -191,21 +200,57 @@ class FolderStore:
         except NotFound:
             return False
 
-    def _walk(self, folder: str, *, temporary: bool = False) -> Iterator[str]:
-        """Keys of the files below a folder, unsorted; temporary files or all others."""
-        waiting = [folder]
+    def _walk(self, prefix: str, *, temporary: bool = False) -> Iterator[str]:
+        """Keys of the files that begin with `prefix`, unsorted; temporary files or all others."""
+        start = prefix.rpartition("/")[0]
+        waiting: list[tuple[str, set[str]]] = [(start, set())]
         while waiting:
-            folder = waiting.pop()
-            try:
-                entries = list(os.scandir(self.root / folder))
-            except _NOT_THERE:
-                continue  # nothing was ever put there
-            for entry in entries:
+            folder, seen = waiting.pop()
+            for entry in self._entries(folder, asked_for=folder == start):
                 key = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir():
-                    waiting.append(key)
-                elif entry.name.startswith(TEMPORARY) == temporary:
-                    yield key
+                if not key.startswith(prefix):
+                    continue
+                if not entry.is_dir():
+                    if entry.name.startswith(TEMPORARY) == temporary:
+                        yield key
+                elif not entry.is_symlink():
+                    waiting.append((key, seen))
+                elif (behind := self._behind(folder, key, seen)) is not None:
+                    waiting.append((key, behind))
+
+    def _entries(self, folder: str, *, asked_for: bool) -> Sequence[os.DirEntry[str]]:
+        try:
+            return list(os.scandir(self.root / folder))
+        except _NOT_THERE:
+            return []  # nothing was ever put there
+        except PermissionError:
+            if asked_for or not self._is_foreign(folder):
+                raise
+            return []
+
+    def _is_foreign(self, folder: str) -> bool:
+        """Whether nothing of ours can lie in a folder, so that it is passed over if others own it.
+
+        Of data and masks that is only what disks and desktops make (lost+found, .Trash-0): frames that
+        nobody misses would be worse than a refusal.
+        """
+        name = folder.rpartition("/")[2]
+        if name == "lost+found" or name.startswith("."):
+            return True
+        return not self._any_key and folder.partition("/")[0] not in OURS
+
+    def _behind(self, folder: str, link: str, seen: set[str]) -> set[str] | None:
+        """The real paths seen once this link to a folder is followed; None if it is not to be.
+
+        One that leads to where it lies, or above, is not. Any other is (two splits may be links to one
+        folder), but behind it a link to what was seen there is not: links in linked folders multiply.
+        """
+        here, there = os.path.realpath(self.root / folder), os.path.realpath(self.root / link)
+        seen = seen or {here, os.path.realpath(self.root)}
+        if there in seen or os.path.commonpath((here, there)) == there:
+            return None
+        seen.add(there)
+        return seen
 
     @contextmanager
     def _temporary(self, path: Path, data: bytes) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 Write twice under one key, read, write as a blob is written, list, delete. A store counts as conditional
 only if the second exclusive write is refused *and* the first bytes are still there. Who only reads never
-comes here: it asks for one key of a listing, which writes nothing.
+probes: it asks for one key of a listing, or opens the folder, which writes nothing.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from segnets.errors import Misconfigured, StoreError, Unavailable
 from segnets.store.base import Store
+from segnets.store.folder import FolderStore
 from segnets.store.keys import new_writer, probe_key
 from segnets.store.retry import at_most
 
@@ -66,9 +67,12 @@ def probe(store: Probed, *, conditional: bool | None = None) -> None:
 
 
 def check_readable(store: Store) -> None:
-    """Ask for one key of a listing, which writes nothing; StoreError says what is wrong."""
+    """Ask for a listing, which writes nothing; StoreError says what is wrong."""
     with at_most(_start_wait_s(store)):
-        store.list("", limit=1)
+        if isinstance(store, FolderStore):
+            store.check_readable()  # a listing would walk what lies there, also what is not ours
+        else:
+            store.list("", limit=1)
 
 
 def _start_wait_s(store: Store) -> float:

@@ -1,10 +1,10 @@
 """Read everything that counts and say what is not as it was sealed."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segnets.errors import Corrupt, NotFound
-from segnets.store.bag import Item, read_done, read_items
+from segnets.store.bag import DONE, BagReader, Item
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, digest_of, read_file
 from segnets.store.history import read_slots
@@ -30,10 +30,7 @@ def verify(store: Store, kind: str, subject: str, found: Found) -> None:
         _verify_files(store, f"trial {subject}", files, found)
         return
     assert kind in BAG_KINDS
-    lines = list(_counting_items(store, kind, subject))
-    found.lines += len(lines)
-    if not lines:
-        found.faults.append(f"{kind} {subject}: no line of it counts: torn, or blobs are missing")
+    lines = _verify_lines(store, kind, subject, found)
     files = {file.key: file for line in lines for file in line.files}
     _verify_files(store, f"{kind} {subject}", files, found)
 
@@ -59,14 +56,44 @@ def _verify_log(store: Store, trial: str, found: Found) -> Entry | None:
     return head
 
 
-def _counting_items(store: Store, kind: str, subject: str) -> Iterator[Item]:
-    done = read_done(store, kind, subject)
-    if done is not None:
-        yield done.item
-        yield from done.items.values()
-        return
-    for lines in read_items(store, kind, subject).values():
-        yield from lines
+def _verify_lines(store: Store, kind: str, subject: str, found: Found) -> list[Item]:
+    """The lines of a bag whose files must be there.
+
+    From the first done on, those are the dones and what they name: gc takes the files of all others. Of
+    lines that say the same (two dones, one item twice) those that are not whole are superseded as soon
+    as another is: made anew after damage, or garbage.
+    """
+    whose = f"{kind} {subject}"
+    lines, sizes, torn = BagReader(store, kind, subject).read()
+    found.lines += len(lines) + len(torn)
+    found.faults += [f"{whose}: a line is torn: {key}" for key in torn]
+    if not lines:
+        found.faults.append(f"{whose}: no line of it can be read")
+    by_key = {line.key: line for line in lines}
+    same: dict[str, list[Item]] = {}
+    for line in [line for line in lines if line.item == DONE] or lines:
+        same.setdefault(line.item, []).append(line)
+    counting: list[Item] = []
+    for item, some in same.items():
+        whole = [line for line in some if _is_whole(line, by_key, sizes)]
+        if item == DONE and not whole:
+            found.faults.append(f"{whose}: no done of it is whole, so it does not count")
+        counting += whole or some
+    named = dict.fromkeys(key for line in counting for key in line.items.values())
+    for key in named:
+        if key in by_key:
+            counting.append(by_key[key])
+        elif key not in torn:
+            found.faults.append(f"{whose}: a line is missing: {key}")
+    return counting
+
+
+def _is_whole(line: Item, by_key: Mapping[str, Item], sizes: Mapping[str, int]) -> bool:
+    """Whether the line, and every line that it names, is there with all its files."""
+    if not all(key in by_key for key in line.items.values()):
+        return False
+    lines = (line, *(by_key[key] for key in line.items.values()))
+    return all(sizes.get(file.key) == file.size for one in lines for file in one.files)
 
 
 def _verify_files(store: Store, whose: str, files: dict[str, FileRef], found: Found) -> None:

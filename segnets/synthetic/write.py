@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -93,8 +94,8 @@ def write_streets(
 
     `past="unrelated"` shows another scene in all frames but the labelled one: a control in which
     time cannot help. Returns `root`. Raises ConfigError for a size that is not 2:1 or an unknown
-    split, DatasetError if the folder holds other streets, OutOfSpace if the disk is full, Stopped
-    after a signal.
+    split, DatasetError if the folder holds other streets or cannot be used, OutOfSpace if the disk is
+    full, Stopped after a signal.
     """
     height, width = size
     if width != 2 * height or height < 32:
@@ -104,6 +105,14 @@ def write_streets(
         if split not in CITIES:
             raise ConfigError("no such split", split, f"Use {', '.join(SPLITS)}.")
     root = Path(root)
+    with _explained(root):
+        return _write_streets(root, clips, size, clip_frames, seed, past, workers)
+
+
+def _write_streets(
+    root: Path, clips: Mapping[str, int], size: tuple[int, int], clip_frames: int,
+    seed: int, past: Past, workers: int | None,
+) -> Path:  # fmt: skip
     settings = _settings(clips, size, clip_frames, seed, past)
     plans = list(_plans(clips))
     if _is_whole(root, settings, plans, clip_frames):
@@ -111,7 +120,7 @@ def write_streets(
         return root
     missing = [plan for plan in plans if not _clip_is_there(root, plan, clip_frames)]
     _LOG.info("drawing %d street scenes of %d frames, %dx%d, into %s",
-              len(missing), clip_frames, height, width, root)  # fmt: skip
+              len(missing), clip_frames, *size, root)  # fmt: skip
     for folder in {file.parent for plan in plans for file in _files(root, plan, clip_frames)}:
         folder.mkdir(parents=True, exist_ok=True)
     _put(root / "streets.unfinished.json", _encode_settings(settings))
@@ -258,15 +267,32 @@ def _png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
 
 def _put(file: Path, data: bytes) -> None:
     """Write `data` under another name, then rename: the file is whole or not there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with _explained(file):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(file)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what an error of the operating system means for the street scenes at `path`."""
     try:
-        temporary.write_bytes(data)
-        temporary.replace(file)
+        yield
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        next_step = "Make room or choose another folder by $SEGNETS_DATA."
+        or_else = "choose another folder by $SEGNETS_DATA."
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise OutOfSpace("the disk is full or read-only", file, next_step) from error
-        what = f"street scenes cannot be written ({error.strerror})"
-        raise DatasetError(what, file, next_step) from error
+            what = "the disk is full or read-only"
+            raise OutOfSpace(what, path, f"Make room or {or_else}") from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            place = Path(error.filename or path)
+            file = next((one for one in (place, *place.parents) if one.is_file()), place)
+            what = "a file stands where street scenes need a folder"
+            raise DatasetError(what, file, f"Move it away or {or_else}") from error
+        what = f"street scenes cannot be kept here ({error.strerror or error})"
+        raise DatasetError(what, path, f"Look at its rights and its disk, or {or_else}") from error

@@ -117,7 +117,7 @@ class Rotten:
             else:
                 path.write_bytes(left)
             # a damaged line stays where it is, and verify tells of it
-            told = path.name if key.startswith("log/") or key in tables else None
+            told = path.name if key.startswith(("log/", "obj/run/")) or key in tables else None
             if when == "done" or key not in named.keys() - tables:
                 return self._again(place, lambda: self._run(place), told)
             in_child(lambda: self._run(place, die_after=1))

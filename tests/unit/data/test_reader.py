@@ -1,18 +1,25 @@
+import errno
 import io
 import json
+import os
+import resource
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from segnets.data import convert, reader
 from segnets.data.cache import ShardCache
 from segnets.data.reader import open_dataset
 from segnets.data.shards import write_shard
-from segnets.errors import Corrupt, NotInStore, OutOfSpace
+from segnets.errors import Corrupt, Denied, Misconfigured, NotInStore, OutOfSpace, Unavailable
 from segnets.store.bag import read_done
 
 
@@ -43,6 +50,39 @@ class Remote:
 def made(folder, preprocess):
     summary, store = preprocess(folder)
     return summary.dataset, store
+
+
+@pytest.fixture
+def many(folder, preprocess, monkeypatch):
+    """A dataset of 14 clips in 13 shards, of which two may be open."""
+    for seq in range(2, 10):
+        folder.clip("train", "bonn", seq, 19)
+    monkeypatch.setattr(convert, "rows_per_shard", lambda _: 4)
+    monkeypatch.setattr(reader, "MAX_OPEN", 2)
+    summary, store = preprocess(folder)
+    return summary.dataset, store
+
+
+def open_shards(folder):
+    """The descriptors of this process that are files of a folder."""
+    links = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(link.readlink())
+        except FileNotFoundError:  # of the listing itself
+            continue
+    return [link for link in links if link.is_relative_to(folder)]
+
+
+@contextmanager
+def no_more_files():
+    """Whatever is opened in here is one file too many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def shard_path(store, dataset, name):
@@ -182,6 +222,136 @@ def test_threads_that_want_one_file_fetch_it_once(made, tmp_path):
     for thread in threads:
         thread.join()
     assert len(remote.fetched) == 1
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_few_shards_are_open_however_many_there_are(many, tmp_path, is_remote):
+    dataset_id, store = many
+    place = tmp_path / "c" if is_remote else store.root
+    with open_dataset(Remote(store) if is_remote else store, dataset_id, tmp_path / "c") as dataset:
+        assert len(dataset._frames.shards) > 8
+        num = len(dataset.clips["train"])
+        expected = dataset.read("train", range(num))
+        for index in np.random.default_rng(0).permutation(4 * num) % num:
+            frames, labels = dataset.read("train", [index])
+            assert np.array_equal(frames[0], expected[0][index])
+            assert np.array_equal(labels[0], expected[1][index])
+            assert 0 < len(open_shards(place)) <= 2
+    assert open_shards(place) == []
+
+
+def test_a_shard_that_falls_out_while_it_is_read_closes_when_that_is_done(many, monkeypatch):
+    dataset_id, store = many
+    with open_dataset(store, dataset_id) as dataset:
+        num = len(dataset.clips["train"])
+        expected = dataset.read("train", range(num))
+        preadv, opened = os.preadv, []
+
+        def slow(descriptor, buffers, offset):
+            monkeypatch.setattr(os, "preadv", preadv)
+            for index in range(num - 1, 0, -1):  # what other threads do meanwhile
+                dataset.read("train", [index])
+            opened.append(len(open_shards(store.root)))
+            return preadv(descriptor, buffers, offset)
+
+        monkeypatch.setattr(os, "preadv", slow)
+        frames, labels = dataset.read("train", [0])
+        assert np.array_equal(frames[0], expected[0][0])
+        assert np.array_equal(labels[0], expected[1][0])
+        assert opened == [3]
+        assert len(open_shards(store.root)) == 2
+
+
+def test_threads_read_right_while_shards_open_and_close(many):
+    dataset_id, store = many
+    with open_dataset(store, dataset_id) as dataset:
+        num = len(dataset.clips["train"])
+        expected = dataset.read("train", range(num))
+
+        def read(seed):
+            for index in np.random.default_rng(seed).integers(num, size=100):
+                frames, labels = dataset.read("train", [index])
+                assert np.array_equal(frames[0], expected[0][index])
+                assert np.array_equal(labels[0], expected[1][index])
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(read, range(6)))
+        assert len(open_shards(store.root)) == 2
+
+
+def test_a_shard_that_was_replaced_since_it_was_open_is_refused(many):
+    dataset_id, store = many
+    with open_dataset(store, dataset_id) as dataset:
+        num = len(dataset.clips["train"])
+        dataset.read("train", range(num))
+        first, other = (shard.ref.key for shard in dataset._frames.shards[1:3])
+        beside = store.root / "beside"
+        beside.write_bytes(store.get(other))
+        beside.rename(store.local_path(first))
+        with pytest.raises(Corrupt, match="a shard is not the one of the manifest"):
+            dataset.read("train", range(num))
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_too_many_open_files_are_not_the_fault_of_the_dataset(made, tmp_path, is_remote):
+    store = Remote(made[1]) if is_remote else made[1]
+    with open_dataset(store, made[0], tmp_path / "c") as dataset:
+        with no_more_files(), pytest.raises(Unavailable) as caught:
+            dataset.read("train", [0])
+        assert "a shard cannot be opened (Too many open files): " in str(caught.value)
+        assert "Raise the limit with ulimit -n, or end other programs" in str(caught.value)
+        dataset.read("train", [0])
+
+
+def test_a_shard_that_may_not_be_read_is_not_called_damaged(made, monkeypatch):
+    def deny(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with open_dataset(made[1], made[0]) as dataset:
+        monkeypatch.setattr(os, "open", deny)
+        with pytest.raises(Denied, match=r"may not use the store: .*Change the folder's rights"):
+            dataset.read("train", [0])
+
+
+@pytest.mark.parametrize("place", ["c", "c/shards"])
+def test_a_file_in_the_place_of_the_cache_is_named_with_what_to_do(made, tmp_path, place):
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    with (
+        open_dataset(Remote(made[1]), made[0], tmp_path / "c") as dataset,
+        pytest.raises(Misconfigured) as caught,
+    ):
+        dataset.read("train", [0])
+    assert str(caught.value) == (
+        f"a file stands where the cache needs a folder: {file}. Name another folder with --cache."
+    )
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "sentence"),
+    [
+        (errno.ENOSPC, OutOfSpace, "cannot keep a fetched shard (No space left on device)"),
+        (errno.EROFS, OutOfSpace, "cannot keep a fetched shard (Read-only file system)"),
+        (errno.EACCES, OutOfSpace, "cannot keep a fetched shard (Permission denied)"),
+        (errno.EIO, Unavailable, "the cache cannot be used (Input/output error)"),
+        (errno.ENOLCK, Unavailable, "the cache cannot be used (No locks available)"),
+        (errno.ENAMETOOLONG, Unavailable, "the cache cannot be used (File name too long)"),
+    ],
+)
+def test_every_error_of_the_caches_disk_is_one_sentence(
+    made, tmp_path, monkeypatch, code, kind, sentence
+):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    with open_dataset(Remote(made[1]), made[0], tmp_path / "c") as dataset:
+        monkeypatch.setattr("fcntl.flock", fail)
+        with pytest.raises(kind) as caught:
+            dataset.read("train", [0])
+    assert str(caught.value).startswith(f"{sentence}: {tmp_path}/c/shards. ")
+    assert "another folder with --cache" in str(caught.value)
 
 
 def test_the_app_finds_every_frame_and_truth(made):

@@ -1,6 +1,8 @@
 import errno
+import json
 import os
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -187,3 +189,144 @@ def test_a_foreign_folder_may_use_any_name_but_none_that_leads_out(tmp_path):
     for key in ("../x", "a/../../x", "/etc/passwd", ""):
         with pytest.raises(AssertionError):
             store.get(key)
+
+
+def keys(store, prefix=""):
+    return [listed.key for listed in store.list(prefix)]
+
+
+def test_linked_folders_are_listed_and_links_that_lead_back_are_not_followed(tmp_path):
+    disk, data = tmp_path / "disk", tmp_path / "data"
+    FolderStore(disk, any_key=True).put("train/aachen/1.png", b"1")
+    (data / "gtFine").mkdir(parents=True)
+    for link, there in (
+        ("leftImg8bit", disk),
+        ("gtFine/train", disk / "train"),
+        ("gtFine/val", disk / "train"),  # two splits may be one folder
+        ("one", "."),
+        ("two", "."),
+        ("gtFine/up", ".."),
+        ("gtFine/all", "/"),
+    ):
+        (data / link).symlink_to(there)
+    for link, there in (("here", "."), ("train/back", data), ("train/over", "..")):
+        (disk / link).symlink_to(there)
+    store = FolderStore(data, any_key=True)
+    expected = [
+        "gtFine/train/aachen/1.png",
+        "gtFine/val/aachen/1.png",
+        "leftImg8bit/train/aachen/1.png",
+    ]
+    assert keys(store) == expected
+    assert keys(store, "leftImg8bit/train/a") == expected[2:]
+    assert keys(store, "gtFine") == keys(store, "gtFine/") == expected[:2]
+
+
+def test_links_among_linked_folders_do_not_multiply(tmp_path):
+    folders = [tmp_path / "pool" / f"{number:02d}" for number in range(12)]
+    for one in folders:
+        one.mkdir(parents=True)
+        (one / "file").write_bytes(b"1")
+        for other in folders:
+            (one / other.name).symlink_to(other)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(folders[0])
+    assert len(keys(FolderStore(tmp_path / "data", any_key=True))) == len(folders)
+
+
+def test_only_what_can_begin_with_a_prefix_is_walked(tmp_path, monkeypatch):
+    store, opened, scandir = FolderStore(tmp_path, any_key=True), [], os.scandir
+    for key in ("gtFine/val/a", "leftImg8bit/val/b", "leftImg8bit_sequence/c", "other/d/e"):
+        store.put(key, b"1")
+    monkeypatch.setattr(os, "scandir", lambda path: (opened.append(path), scandir(path))[1])
+    assert keys(store, "leftImg8bit") == ["leftImg8bit/val/b", "leftImg8bit_sequence/c"]
+    root = store.root
+    below = ("leftImg8bit", "leftImg8bit/val", "leftImg8bit_sequence")
+    assert sorted(opened) == [root / "", *(root / one for one in below)]
+
+
+def test_temporary_files_of_other_programs_are_no_leftovers(tmp_path):
+    store = FolderStore(tmp_path)
+    for key in ("obj/a", "mine/notes"):
+        store.put(key, b"1")
+        (tmp_path / key).with_name(".tmp-x").write_bytes(b"half")
+    assert [leftover.key for leftover in store.leftovers("")] == ["obj/.tmp-x"]
+
+
+# Root may read every folder: these run in a process whose root may not.
+AS_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def as_others(code, *arguments):
+    """The JSON that a piece of code prints, run as somebody whom the rights of folders bind."""
+    bound = AS_OTHERS if os.geteuid() == 0 else ()
+    command = [*bound, sys.executable, "-c", code, *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def closed():
+    """Makes folders that their owner may not read, and opens them again at the end."""
+    made = []
+
+    def close(path):
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0)
+        made.append(path)
+
+    yield close
+    for path in reversed(made):
+        path.chmod(0o755)
+
+
+LIST = """
+import json, sys
+from segnets.errors import Denied
+from segnets.store.open import open_sink, open_source, open_store
+def told(step):
+    try:
+        return step()
+    except Denied as fault:
+        return fault.args[1]
+open_it = {"store": lambda url: open_store(url, write=False), "data": open_source, "out": open_sink}
+found = []
+for kind in ("store", "data", "out"):
+    found.append(told(lambda: [one.key for one in open_it[kind](sys.argv[1]).list("")]))
+print(json.dumps(found))
+"""
+
+
+def test_a_folder_of_the_disk_itself_is_passed_over(tmp_path, closed):
+    FolderStore(tmp_path).put("log/a", b"1")
+    closed(tmp_path / "lost+found")
+    closed(tmp_path / "log" / "lost+found")
+    closed(tmp_path / ".Trash-0")
+    assert as_others(LIST, tmp_path) == [["log/a"]] * 3
+
+
+def test_a_folder_that_may_hold_what_is_asked_for_is_refused_by_name(tmp_path, closed):
+    FolderStore(tmp_path).put("log/a", b"1")
+    closed(
+        tmp_path / "private"
+    )  # of a store never, of data perhaps: frames must not vanish in silence
+    private = str(tmp_path / "private")
+    assert as_others(LIST, tmp_path) == [["log/a"], private, private]
+    closed(tmp_path / "obj" / "trial")
+    assert as_others(LIST, tmp_path)[0] == str(tmp_path / "obj" / "trial")
+    closed(tmp_path)
+    assert as_others(LIST, tmp_path) == [str(tmp_path)] * 3
+
+
+def test_every_command_reads_a_store_on_the_root_of_a_disk(tmp_path, closed):
+    FolderStore(tmp_path).put("log/a", b"1")
+    closed(tmp_path / "lost+found")
+    closed(tmp_path / "private")
+    code = (
+        "import json, sys; from segnets.store.__main__ import main; "
+        "codes = [main([one, sys.argv[1]]) for one in ('ls', 'verify', 'gc')]; print(json.dumps(codes))"
+    )
+    assert as_others(code, tmp_path) == [0, 0, 0]
+    closed(tmp_path / "view")
+    assert as_others(code, tmp_path) == [0, 0, 4]

@@ -166,3 +166,29 @@ def test_get_writes_the_bytes_of_a_key(folder, tmp_path):
 def test_a_store_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert main(["get", str(tmp_path), "log/x"]) == 4
     assert capsys.readouterr().err.startswith("error: a file is not in the store: ")
+
+
+@pytest.mark.parametrize(
+    "key", ["log/trial/ABC.json", "log/trial/", "obj/../../etc/passwd", "view/"]
+)
+def test_a_key_that_cannot_be_is_one_sentence(folder, capsys, key):
+    assert main(["get", folder.url, key, "--out", "never"]) == 3
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: there is no such key: '{key}'. Keys hold small letters")
+    assert json.loads(said.out)["error"]["exit_code"] == 3
+
+
+def test_verify_tells_of_a_lost_file_of_a_bag_by_its_exit_code(folder, capsys):
+    (blob,) = folder.list("obj/dataset/")
+    folder.delete([blob.key])
+    assert main(["verify", folder.url]) == 4
+    lines, counts = told(capsys)
+    assert lines[-1] == f"dataset d-1: clips.parquet is missing: {blob.key}"
+    assert counts["faults"] == lines
+
+
+def test_get_does_not_promise_a_store_that_it_does_not_look_for(capsys):
+    for command, looks in (("get", False), ("ls", True), ("verify", True), ("gc", True)):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert ("$SEGNETS_STORE" in capsys.readouterr().out) == looks

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,50 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(OutOfSpace, match=r"full or read-only: .*/streets.* Make room"):
         write_streets(tmp_path / "streets", clips=CLIPS, size=SIZE)
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+@pytest.fixture
+def without_rights(tmp_path):
+    """A folder that this process may not write: nothing is denied to root, so root is nobody here."""
+    user, mode = os.geteuid(), tmp_path.stat().st_mode
+    tmp_path.chmod(0o500)
+    if user == 0:
+        os.seteuid(65534)
+    yield tmp_path
+    os.seteuid(user)
+    tmp_path.chmod(mode)
+
+
+def test_a_folder_without_rights_is_named_with_what_to_do(without_rights):
+    with pytest.raises(DatasetError) as caught:
+        write_streets(without_rights / "a/b", clips=CLIPS, size=SIZE)
+    assert str(caught.value) == (
+        f"street scenes cannot be kept here (Permission denied): {without_rights}/a/b. "
+        "Look at its rights and its disk, or choose another folder by $SEGNETS_DATA."
+    )
+
+
+@pytest.mark.parametrize("place", ["data", "data/streets", "data/streets/gtFine/train"])
+def test_a_file_in_the_place_of_a_folder_is_named_with_what_to_do(tmp_path, place):
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(DatasetError) as caught:
+        write_streets(tmp_path / "data/streets", clips=CLIPS, size=SIZE)
+    assert str(caught.value) == (
+        f"a file stands where street scenes need a folder: {file}. "
+        "Move it away or choose another folder by $SEGNETS_DATA."
+    )
+    assert file.read_text() == "mine"
+
+
+def test_a_disk_without_room_for_a_folder_is_named(tmp_path, monkeypatch):
+    def full(self, mode=0o777, parents=False, exist_ok=False):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(OutOfSpace, match=r"full or read-only: .*/streets\. Make room or choose"):
+        write_streets(tmp_path / "streets", clips=CLIPS, size=SIZE)
 
 
 def test_the_marker_names_what_was_drawn(folder):
