@@ -219,7 +219,10 @@ class ClipDataset:
     def _fill(self, shard: _Shard, file: _File, target: memoryview, offset: int) -> None:
         """Read exactly len(target) bytes; a short file is Corrupt, never stale memory."""
         while len(target):
-            got = os.preadv(file.fd, [target], offset)
+            try:
+                got = os.preadv(file.fd, [target], offset)
+            except OSError as error:  # a disk that is ill
+                raise explain(error, Path(f"{shard.ref.name} of {self.id}")) from None
             if got == 0:
                 raise Corrupt(
                     f"{shard.ref.name} is shorter than it was",

@@ -394,3 +394,14 @@ def test_checking_and_reading_need_no_torch():
         "import segnets.data.reader, segnets.data.validate, segnets.data.convert\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_disk_that_is_ill_while_a_shard_is_read_is_one_sentence(made, monkeypatch):
+    def ill(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with open_dataset(made[1], made[0]) as dataset:
+        dataset.read("train", [0])
+        monkeypatch.setattr(os, "preadv", ill)
+        with pytest.raises(Unavailable, match="the disk does not answer"):
+            dataset.read("train", [0])
