@@ -6,7 +6,7 @@ const HEIGHT = 194, TOP = 35, BOTTOM = 15, REACH = 18, STEP = 5;
 
 export function render({model}) {
   const root = el("div", "sg-axes");
-  let lines = model.lines, dragged = null, focused = null;
+  let lines = model.lines, dragged = null;
   const chosen = () => new Map(model.brush.map(([key, low, high]) => [key, [low, high]]));
   const tell = (key, range) => {
     const now = chosen();
@@ -57,8 +57,6 @@ export function render({model}) {
       title.setAttribute("aria-valuemax", "100");
       title.setAttribute("aria-valuenow", String(range ? range[0] : 0));
       title.setAttribute("aria-valuetext", range ? `from ${range[0]} to ${range[1]} percent of its height` : "all");
-      title.addEventListener("focus", () => { focused = axis.key; });
-      title.addEventListener("blur", () => { if (focused === axis.key) focused = null; });
       title.addEventListener("keydown", (event) => walk(event, axis.key, range));
       plot.append(title);
       if (range) plot.append(svg("rect", {x: at(i) - 7, width: 14, y: up(range[1] / 100), height: Math.max(2, (range[1] - range[0]) / 100 * tall), rx: 4, class: "brush"}));
@@ -99,9 +97,7 @@ export function render({model}) {
       window.addEventListener("pointerup", end);
       window.addEventListener("pointercancel", end);
     });
-    const kept = focused;  // focus() tells `focus`, replaceChildren() tells `blur`
-    root.replaceChildren(plot);
-    if (kept !== null) plot.querySelectorAll(".title")[axes.findIndex((axis) => axis.key === kept)]?.focus();
+    exchange(root, [plot]);
   };
   function walk(event, key, range) {
     const [low, high] = range ?? [0, 100], by = {ArrowUp: STEP, ArrowDown: -STEP}[event.key];

@@ -135,7 +135,7 @@ export function render({model}) {
     if (now !== shape) {
       shape = now;
       const made = model.items.map((item) => makers[item.type](item, send));
-      root.replaceChildren(...made.map(([node]) => node));
+      exchange(root, made.map(([node]) => node));
       updates = made.map(([, update]) => update);
     }
     model.items.forEach((item, i) => updates[i](item));

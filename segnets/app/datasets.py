@@ -59,6 +59,8 @@ class Facts:
     policy: str = ""
     stride: int = 0
     checks: list[Check] = field(default_factory=list)
+    is_whole: bool = True
+    """Whether its statistics and its report were there."""
 
 
 def facts(reader: Reader, dataset: Dataset) -> Facts:
@@ -93,6 +95,7 @@ def facts(reader: Reader, dataset: Dataset) -> Facts:
             *check_splits(report, rows),
             *check_classes(pixels),
         ],
+        is_whole=bool(stats and data),
     )
 
 

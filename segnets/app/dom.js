@@ -57,10 +57,18 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// Replaces the children only if what they show has changed, so that focus and open menus stay.
+// Replaces the children; what takes the place of a control that had the focus has it then.
+function exchange(node, children) {
+  const stops = () => [...node.querySelectorAll("button, select, input, [tabindex]")];
+  const at = stops().indexOf(node.getRootNode().activeElement);
+  node.replaceChildren(...children);
+  if (at >= 0) stops()[at]?.focus({preventScroll: true});
+}
+
+// The same, but only if what the children show has changed: open menus and texts in selection stay.
 function fill(node, shown, make) {
   const print = JSON.stringify(shown);
   if (node._print === print) return;
   node._print = print;
-  node.replaceChildren(...make(shown));
+  exchange(node, make(shown));
 }

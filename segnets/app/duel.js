@@ -3,7 +3,7 @@
 //
 // Python sends the catalogue, already in order, and on demand the encoded pictures of a sample. What
 // the user does with them (the handle, opacity, flipping) is painted here without asking.
-const KEEP = 32;           // decoded samples held
+const KEEP = 32;           // decoded samples held, fewer of large ones
 const LISTED = 200;        // rows of the list; the chart and the keys reach all
 const BLINK_MS = 800;
 const WAYS = ["swipe", "side", "blink", "difference"];
@@ -72,11 +72,16 @@ export function render({model}) {
     const missing = keys.filter((name) => !store.has(name) && store.due(name));
     if (missing.length) send({type: "want", keys: missing, source: model.source});
   }
+  let retry = null;
+  const askAgain = () => {  // what could not be read: the store comes back by itself
+    clearTimeout(retry);
+    retry = setTimeout(() => { if (visible()) want([current]); else askAgain(); }, AGAIN_MS);
+  };
   async function receive(data) {
     if (data.source !== model.source) return;
     if (data.type === "fault") {
       store.failed(data.key);
-      if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); }
+      if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); askAgain(); }
       return;
     }
     const decoded = await Promise.all([
@@ -93,8 +98,14 @@ export function render({model}) {
       }
       return;
     }
-    store.add(data.key, {frame, truth, a, b, width: a.width, height: a.height}, current);
+    store.add(data.key, {frame, truth, a, b, width: a.width, height: a.height}, [current, ...neighbours()]);
     if (data.key === current) { draw(); want(neighbours()); }
+  }
+
+  // Lets go of what can be painted again: at 2048x1024 it is 24 MB of a sample's 38.
+  function shed(held) {
+    for (const mask of [held.masks?.a, held.masks?.b, held.wrong?.canvas]) if (mask) mask.width = 0;
+    held.masks = held.wrong = undefined;
   }
 
   // -- painting
@@ -314,6 +325,7 @@ export function render({model}) {
       return rows;
     });
     const row = list.querySelector("[aria-current]");
+    if (list.contains(list.getRootNode().activeElement)) row?.focus({preventScroll: true});
     if (row && (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight)) {
       list.scrollTop = row.offsetTop - list.clientHeight / 2;
     }
@@ -330,7 +342,13 @@ export function render({model}) {
   }
   function show(name, tell) {
     if (!order.some((row) => row.key === name)) name = order[0]?.key ?? null;
-    if (name !== current) { current = name; point = null; veil.textContent = "loading …"; }
+    if (name !== current) {
+      const left = store.get(current);
+      if (left) shed(left);
+      current = name;
+      point = null;
+      veil.textContent = "loading …";
+    }
     if (current !== null) {
       const held = store.touch(current);
       want([current]);
@@ -348,9 +366,12 @@ export function render({model}) {
   }
   function flip() { shownB = !shownB; drawPicture(); }
   function slideTo(share) { split = Math.min(1, Math.max(0, share)); drawPicture(); }
-  const visible = () => root.isConnected && root.getClientRects().length > 0;
+  const visible = () => root.checkVisibility();  // a page that is not open has a size too
+  let pointed = false;  // after a click of the mouse, space hides the mask and presses no button
+  const pointing = () => { pointed = true; };
   function keydown(event) {
     const target = event.composedPath()[0];
+    if (event.key === "Tab") pointed = false;
     if (!visible() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target instanceof HTMLSelectElement || target instanceof HTMLInputElement) return;
     if (target === handle && event.key.startsWith("Arrow")) {
@@ -364,7 +385,7 @@ export function render({model}) {
       if (model.way !== "blink") setWay("blink");
       clearInterval(ticking);
       flip();
-    } else if (event.key === " " && !(target instanceof HTMLButtonElement)) {
+    } else if (event.key === " " && (pointed || !(target instanceof HTMLButtonElement))) {
       event.preventDefault();
       if (masked) { masked = false; drawPicture(); }
     }
@@ -394,6 +415,7 @@ export function render({model}) {
     const i = nearestPoint(plot, order, event);
     if (i >= 0) go(i);
   });
+  document.addEventListener("pointerdown", pointing);
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", keyup);
   const resized = new ResizeObserver(() => { drawPicture(); drawPlot(); });
@@ -402,7 +424,7 @@ export function render({model}) {
   model.on("msg:custom", receive);
   // Source, catalogue and picked samples come together: drawn once, when all are there. Another pair
   // keeps the sample; another mistake goes to where it is largest.
-  let waiting = null, source = model.source, mistake = model.mistake;
+  let waiting = null, asked = false, source = model.source, mistake = model.mistake;
   function restart() {
     waiting ??= setTimeout(() => {
       waiting = null;
@@ -412,11 +434,18 @@ export function render({model}) {
       mistake = model.mistake;
       sort();
       if (chosen && !other && order.length) show(order[0].key, true);
-      else show(other ? model.sample : current ?? model.sample, false);
+      else show(other || asked ? model.sample[0] : current ?? model.sample[0], false);
+      asked = false;
     }, 0);
   }
+  function wish() {  // Python's: nothing that was told from here comes back
+    const [name] = model.sample;
+    if (waiting !== null) asked = true;
+    else if (!name || order.some((row) => row.key === name)) show(name, false);
+    else if (current !== null) send({type: "show", sample: current});  // it is not among these
+  }
   model.on(["source", "catalog", "picked", "mistake"], restart);
-  model.on("sample", () => { if (model.sample && model.sample !== current) show(model.sample, false); });
+  model.on("sample", wish);
   model.on("labels", drawHead);
   model.on("way", () => { shownB = false; tickBlink(); drawHead(); drawPicture(); });
   model.on("opacity", drawPicture);
@@ -424,12 +453,14 @@ export function render({model}) {
   model.on("remove", () => {
     clearInterval(ticking);
     clearTimeout(waiting);
+    clearTimeout(retry);
     resized.disconnect();
+    document.removeEventListener("pointerdown", pointing);
     document.removeEventListener("keydown", keydown);
     document.removeEventListener("keyup", keyup);
   });
   sort();
   tickBlink();
-  show(model.sample, false);
+  show(model.sample[0], false);
   return root;
 }

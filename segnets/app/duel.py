@@ -1,19 +1,19 @@
 """The parts of Compare as Python knows them; drawing is in the .js files of their names."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import param
 
 from segnets.app.parts import Part
 from segnets.app.theme import COMPONENT, css, esm
-from segnets.app.viewer import CLASSES
+from segnets.app.viewer import CLASSES, Pictures
 
 NAMED_COLORS = [
     {"name": row["name"], "color": "rgb({},{},{})".format(*row["rgb"])} for row in CLASSES
 ]
 
 
-class Duel(Part):
+class Duel(Pictures):
     """Two models on one frame, every sample A over B, and the samples in order of their gap.
 
     Messages from the browser: {type: want, keys, source}, {type: show, sample}, {type: way, way},
@@ -28,16 +28,11 @@ class Duel(Part):
     classes = param.List(default=CLASSES)
     labels = param.Dict(default={})
     source = param.String(default="")
-    sample = param.String(default="")
     way = param.String(default="swipe")
     opacity = param.Integer(default=55, bounds=(0, 100))
     dark = param.Boolean(default=False)
     _esm = esm("pixels", "scatter", "duel")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("duel")]
-
-    def answer(self, data: dict[str, Any]) -> None:
-        """Send one message to the browser."""
-        self._send_msg(data)
 
 
 class Verdict(Part):

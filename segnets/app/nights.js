@@ -43,12 +43,7 @@ export function render({model}) {
     event.stopPropagation();  // the viewer below listens on the document for the same keys
     bars[here + step]?.focus();
   });
-  const redraw = () => {
-    const here = [...root.querySelectorAll("button")].indexOf(root.getRootNode().activeElement);
-    draw();
-    if (here >= 0) root.querySelectorAll("button")[here]?.focus();
-  };
-  model.on(["nights", "chosen"], redraw);
+  model.on(["nights", "chosen"], draw);
   draw();
   return root;
 }

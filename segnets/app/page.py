@@ -7,6 +7,7 @@ reading happens in the reader's thread and pool.
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from segnets.app.pages.predictions import PredictionsPage
 from segnets.app.pages.runs import RunsPage
 from segnets.app.pages.samples import SamplesPage
 from segnets.app.parts import Notice, Shell
-from segnets.app.read import PATIENCE_S, Reader
+from segnets.app.read import PATIENCE_S, Reader, Snapshot
 from segnets.app.state import Session, View, parse_address, query_of
 from segnets.app.theme import css, page_css, page_template
 from segnets.app.turns import Turns
@@ -27,6 +28,8 @@ from segnets.store.base import Store
 from segnets.store.open import open_store, resolve_url
 
 TICK_MS = 1000
+AGAIN_S = 5.0
+"""What could not be read is asked for again after this time: in a quiet store no news would do it."""
 _READERS: dict[str, Reader] = {}  # one a store and process, shared by all tabs
 _LOCK = threading.Lock()
 
@@ -99,6 +102,7 @@ class Tab:
         self.session = session
         self._made: dict[str, PageView] = {}
         self._seen: tuple[int, float] = (-1, 0.0)
+        self._goes_back = False  # while the browser's Back or Forward is followed
         self.shell = Shell(on_message=self._on_shell, store=session.reader.url)
         self.notice = Notice(tone="warn", margin=(12, 22, 0, 22))
         self.column = pn.Column(
@@ -129,14 +133,28 @@ class Tab:
                 }
                 for name, label, short, icon, _ in PAGES
             ]
-            self.notice.say(
-                f"{snapshot.fault} This page comes back by itself." if snapshot.fault else ""
-            )
+            self._say_state(snapshot)
             self.shell.away = bool(snapshot.fault)
+            self._made[self.session.view.page].refresh()
+        missed = self.session.missed
+        if missed is not None and time.monotonic() - missed >= AGAIN_S:
+            self.session.missed = None
             self._made[self.session.view.page].refresh()
         if snapshot.looked != self._seen[1]:
             self.shell.looked = snapshot.looked
         self._seen = (snapshot.version, snapshot.looked)
+
+    def _say_state(self, snapshot: Snapshot) -> None:
+        if snapshot.fault:
+            self.notice.say(f"{snapshot.fault} This page comes back by itself.")
+        elif snapshot.unread:
+            few = "One summary" if snapshot.unread == 1 else f"{snapshot.unread:,} summaries"
+            self.notice.say(
+                f"{few} of this store cannot be read; all others are shown. What is wrong says",
+                command=f"python -m segnets.store verify {self.session.reader.url}",
+            )
+        else:
+            self.notice.say("")
 
     def _count(self, name: str) -> str:
         snapshot = self.session.snapshot
@@ -161,6 +179,7 @@ class Tab:
 
     def _on_view(self, before: View, now: View) -> None:
         if before.page != now.page:
+            self.shell.entries += not self._goes_back
             self._open(now.page)
             self._made[now.page].refresh()
         self.shell.search = now.address
@@ -176,7 +195,11 @@ class Tab:
         elif kind == "page" and any(data.get("page") == page[0] for page in PAGES):
             self.session.change(page=data["page"])
         elif kind == "address":
-            self.session.show(parse_address(str(data.get("search", ""))))
+            self._goes_back = True
+            try:
+                self.session.show(parse_address(str(data.get("search", ""))))
+            finally:
+                self._goes_back = False
             self._made[self.session.view.page].refresh()
         elif kind == "narrow":
             self.session.narrow = bool(data.get("narrow"))

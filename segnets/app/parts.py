@@ -64,7 +64,10 @@ class Part(JSComponent):  # type: ignore[misc]  # Panel is untyped
 
 
 class Shell(Part):
-    """Navigation and address bar; messages: hello, page, theme, address, narrow."""
+    """Navigation and address bar; messages: hello, page, theme, address, narrow.
+
+    `entries` counts the pages that somebody went to, which are entries of the browser's history.
+    """
 
     pages = param.List(default=[])
     page = param.String(default="")
@@ -73,6 +76,7 @@ class Shell(Part):
     away = param.Boolean(default=False)
     dark = param.Boolean(default=False)
     search = param.String(default="")
+    entries = param.Integer(default=0)
     greeted = param.Boolean(default=False)
     _esm = esm("shell")
     _stylesheets: ClassVar[list[str]] = [COMPONENT, css("shell")]

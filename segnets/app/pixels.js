@@ -60,20 +60,25 @@ function painted({width, height}, pixel) {
 }
 
 // The decoded samples that a component holds, the most recent last, and what it has asked for: not
-// twice within this time, unless a fault was the answer.
-const ASKED_MS = 8000;
+// twice within this time, unless a fault was the answer. A decoded pixel takes 7 bytes (frame, ids,
+// confidence), so all together stay near 250 MB.
+const ASKED_MS = 8000, AGAIN_MS = 5000;
+const HELD_PX = 36e6, FEWEST = 8;
 
 function samplesHeld(keep) {
   const held = new Map(), asked = new Map();
   return {
     get: (key) => held.get(key),
     has: (key) => held.has(key),
-    add(key, sample, current) {
+    entries: () => held.entries(),
+    // Those that are near, the one on show and its neighbours, make room for none.
+    add(key, sample, near) {
       held.delete(key);
       held.set(key, sample);
+      const room = Math.min(keep, Math.max(FEWEST, Math.floor(HELD_PX / (sample.width * sample.height))));
       for (const old of held.keys()) {
-        if (held.size <= keep) break;
-        if (old === current) continue;
+        if (held.size <= room) break;
+        if (near.includes(old)) continue;
         held.delete(old);
         asked.delete(old);  // it may be asked for again
         asked.delete(`${old} past`);

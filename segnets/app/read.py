@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 from segnets.app import records
 from segnets.app.cache import Cache
 from segnets.app.records import Dataset, Evaluation, Grid, Run, Trial
-from segnets.errors import SegnetsError, StoreError
+from segnets.errors import SegnetsError, StoreError, Unavailable
 from segnets.store.bag import read_done, read_items
 from segnets.store.base import Listed, Store
 from segnets.store.entry import FileRef, read_file
@@ -88,11 +88,8 @@ class Snapshot:
     evals: Mapping[str, Evaluation] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing of ours was found."""
-        return not (self.trials or self.grids or self.datasets or self.evals)
+    unread: int = 0
+    """Summaries that could not be read, this time and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +126,8 @@ class Reader:
         self._connected: ReadOnlyStore | None = None
         self._views: dict[str, Any] = {}  # view key -> record
         self._plans: dict[str, Mapping[str, Trial]] = {}  # view key of a grid -> its queued trials
+        self._unread: set[str] = set()  # keys of views that the last look could not read
+        self._told: set[str] = set()  # what could not be read, and was said in the log
         self._seen_beats: dict[str, tuple[float, float]] = {}  # trial -> newest beat, when it moved
         self._cache = Cache(cache_bytes)
         self._every_s = every_s
@@ -234,19 +233,26 @@ class Reader:
         trials = self._records(store, listed["trial"], records.trial)
         grids = self._records(store, listed["grid"], records.grid)
         for grid in grids.values():
-            if any(trial not in trials for trial in grid.trials):
-                for subject, planned in self._plan(store, grid).items():
-                    trials.setdefault(subject, planned)
+            if any(trial not in listed["trial"] for trial in grid.trials):
+                for subject, planned in self._planned(store, grid).items():
+                    if subject not in listed["trial"]:  # else claimed, though its view may be bad
+                        trials.setdefault(subject, planned)
         silent = self._silent(store, trials.values())
+        evals = self._records(store, listed["eval"], records.evaluation)
+        datasets = self._records(store, listed["dataset"], records.dataset)
+        runs = self._records(store, listed["run"], records.run)
+        # one that was replaced since the listing is no damage: the next look finds its successor
+        before, self._unread = self._unread, keys - self._views.keys()
         return Snapshot(
             trials={
                 subject: replace(trial, status="silent") if subject in silent else trial
                 for subject, trial in trials.items()
             },
             grids=grids,
-            evals=self._records(store, listed["eval"], records.evaluation),
-            datasets=self._records(store, listed["dataset"], records.dataset),
-            runs=self._records(store, listed["run"], records.run),
+            evals=evals,
+            datasets=datasets,
+            runs=runs,
+            unread=len(before & self._unread),
         )
 
     def _records(
@@ -266,6 +272,9 @@ class Reader:
                     return key, parse(subject, key, read_view(store, key))
             except StoreError:  # replaced since the listing, or torn: the next look has a newer one
                 return key, None
+            except Exception as error:  # noqa: BLE001  # one bad object, all others on the page
+                self._tell(key, error)
+                return key, None
 
         # a thousand views of a first look in parallel: one by one S3 would take half a minute
         for key, record in (
@@ -275,15 +284,30 @@ class Reader:
                 self._views[key] = record
         return {s: self._views[item.key] for s, item in listed.items() if item.key in self._views}
 
+    def _planned(self, store: Store, grid: Grid) -> Mapping[str, Trial]:
+        """The queued trials of a grid; none where its plan cannot be read, as long as it cannot."""
+        try:
+            return self._plan(store, grid)
+        except Unavailable:
+            raise  # the store is away, and the page says so
+        except Exception as error:  # noqa: BLE001  # as above
+            self._tell(f"the plan of {grid.id}, {grid.key}", error)
+            return _EMPTY
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """One line of the log for what cannot be read: the first time, not every few seconds."""
+        if what not in self._told:
+            self._told.add(what)
+            trace = None if isinstance(error, SegnetsError) else error  # a bug of ours, perhaps
+            logger.warning("%s of %s is left out: %s", what, self.url, error, exc_info=trace)
+
     def _plan(self, store: Store, grid: Grid) -> Mapping[str, Trial]:
         if grid.key not in self._plans:
-            planned: Mapping[str, Trial] = _EMPTY
             for items in read_items(store, "grid", grid.id).values():
                 for ref in (ref for item in items for ref in item.files if ref.name == "plan.json"):
                     content = json.loads(read_file(store, ref))
-                    planned = records.queued(records.mapping(content), grid)
-            self._plans[grid.key] = planned
-        return self._plans[grid.key]
+                    self._plans[grid.key] = records.queued(records.mapping(content), grid)
+        return self._plans.get(grid.key, _EMPTY)
 
     def _silent(self, store: Store, trials: Iterable[Trial]) -> set[str]:
         """Running trials whose beat is over 60 s old by the store's clock, or stood still that long."""

@@ -4,7 +4,6 @@ A view may be torn, foreign, old or hostile. Nothing here raises for its content
 type is absent. Texts stay texts; the pages hand them to plain-text sinks only.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +13,17 @@ from segnets.labels import NUM_CLASSES
 STATUSES = ("running", "silent", "queued", "paused", "stopped", "failed", "diverged", "done")
 """In the order of the pages. `silent` is a word of the app: running, and nobody has been seen alive;
 `paused`: a search has stopped it after an epoch, and may go on with it."""
+FILTERS = {
+    "any": STATUSES,
+    "running": ("running", "silent", "queued", "paused"),
+    "done": ("done",),
+    "failed": ("failed", "diverged", "stopped"),
+}
+"""What the pages offer to choose by, and the statuses that each takes; `running`: not over yet."""
 
 _LONGEST = 300  # characters of any text that goes to a browser
+_LARGEST, _SMALLEST = 1e100, 1e-100
+"""Beyond these no score, time or setting can be meant; within, sums and quotients stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +127,19 @@ class Run:
 
 
 def text(value: object) -> str:
-    """The value if it is a text, cut to 300 characters, else nothing."""
-    return value[:_LONGEST] if isinstance(value, str) else ""
+    """The value if it is a text, cut to 300 characters, else nothing; half a surrogate pair is a ?."""
+    if not isinstance(value, str):
+        return ""
+    return value[:_LONGEST].encode("utf-8", "replace").decode()  # JSON may say "\ud800"
 
 
 def number(value: object) -> float | None:
-    """A finite number, else None. True and False are no numbers."""
+    """A number up to 1e100, else None; one as good as nothing is 0. True and False are no numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    if not -_LARGEST <= value <= _LARGEST:  # NaN too, and an int that no float holds
+        return None
+    return float(value) if abs(value) >= _SMALLEST else 0.0
 
 
 def count(value: object) -> int:
@@ -148,9 +160,18 @@ def sequence(value: object) -> Sequence[Any]:
 
 def plain(value: object) -> str | float | int | bool | None:
     """A setting's value as something a cell can hold."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
         return value
-    return value[:_LONGEST] if isinstance(value, str) else str(value)[:_LONGEST]
+    if isinstance(value, int) and abs(value) < 2**53:  # as far as a browser counts
+        return value
+    if isinstance(value, float) and number(value) is not None:
+        return value
+    return text(value if isinstance(value, str) else str(value))
+
+
+def settings_of(value: object) -> dict[str, Any]:
+    """A trial's settings by name."""
+    return {text(name)[:80]: plain(setting) for name, setting in mapping(value).items()}
 
 
 def score(value: object) -> Score:
@@ -158,7 +179,7 @@ def score(value: object) -> Score:
     fields = mapping(value)
     epoch = number(fields.get("epoch"))
     return Score(
-        epoch=None if epoch is None else int(epoch),
+        epoch=None if epoch is None else count(epoch),
         miou=number(fields.get("miou")),
         loss=number(fields.get("loss")),
         pixel_accuracy=number(fields.get("pixel_accuracy")),
@@ -180,7 +201,7 @@ def trial(subject: str, key: str, view: Mapping[str, Any]) -> Trial:
         status=status if status in STATUSES and status != "silent" else "running",
         dataset=text(view.get("dataset")),
         model=text(view.get("model")),
-        settings={k[:80]: plain(v) for k, v in mapping(view.get("settings")).items()},
+        settings=settings_of(view.get("settings")),
         epoch=count(view.get("epoch")),
         epochs=count(view.get("epochs")),
         best=score(view.get("best")),
@@ -208,7 +229,7 @@ def queued(plan: Mapping[str, Any], grid: Grid) -> dict[str, Trial]:
         fields = mapping(row)
         subject = text(fields.get("trial"))
         if subject:
-            settings = {k[:80]: plain(v) for k, v in mapping(fields.get("settings")).items()}
+            settings = settings_of(fields.get("settings"))
             found[subject] = Trial(
                 id=subject,
                 status="queued",
@@ -225,7 +246,7 @@ def grid(subject: str, key: str, view: Mapping[str, Any]) -> Grid:
     return Grid(
         id=subject,
         key=key,
-        axes={k: tuple(plain(v) for v in sequence(values)) for k, values in axes.items()},
+        axes={text(k): tuple(plain(v) for v in sequence(values)) for k, values in axes.items()},
         trials=tuple(t for t in map(text, sequence(view.get("trials"))) if t),
         dataset=text(view.get("dataset")),
         time=number(view.get("time")) or 0.0,
@@ -255,7 +276,7 @@ def dataset(subject: str, key: str, view: Mapping[str, Any]) -> Dataset:
         height=count(view.get("height")),
         width=count(view.get("width")),
         clip_frames=count(view.get("clip_frames")),
-        clips={k: count(v) for k, v in mapping(view.get("clips")).items()},
+        clips={text(k): count(v) for k, v in mapping(view.get("clips")).items()},
         skipped=count(view.get("skipped")),
         prior_miou=number(view.get("prior_miou")),
         time=number(view.get("time")) or 0.0,

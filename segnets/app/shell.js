@@ -1,5 +1,6 @@
-// The navigation (left on a wide screen, at the bottom on a narrow one) and the address bar: pages
-// are history entries, everything else replaces the present one, and Back goes to Python.
+// The navigation (left on a wide screen, at the bottom on a narrow one) and the address bar: a page that
+// somebody goes to is a new entry of the history, everything else replaces the present one, and Back
+// goes to Python.
 function logo() {
   const colors = ["#4682b4", "#4682b4", "#464646", "#6b8e23", "#00008e", "#464646", "#804080", "#804080", "#f423e8"];
   const node = svg("svg", {viewBox: "0 0 28 28", width: 28, height: 28, "aria-hidden": "true"});
@@ -27,12 +28,7 @@ export function render({model}) {
   nav.append(brand, list, foot);
 
   let seen = performance.now();
-  const drawPages = () => {
-    const held = [...list.children].indexOf(list.getRootNode().activeElement);
-    fillPages();
-    if (held >= 0) list.children[held]?.focus();  // it was drawn anew under the keyboard's hand
-  };
-  const fillPages = () => fill(list, [model.pages, model.page, model.dark], () => {
+  const drawPages = () => fill(list, [model.pages, model.page, model.dark], () => {
     const buttons = model.pages.map((page) => {
       const button = el("button", "page");
       button.type = "button";
@@ -65,12 +61,18 @@ export function render({model}) {
   }
   theme.onclick = toggle;
 
+  // Python counts the entries. Where the page came from Back there is none to add: the answer may find
+  // the browser an entry further, and the next answer corrects what this one writes there.
+  let entries = model.entries;
   const address = () => {
+    const method = model.entries > entries ? "pushState" : "replaceState";
+    entries = model.entries;
     if (!model.search || model.search === location.search) return;
-    const page = (search) => new URLSearchParams(search).get("p");
-    const before = page(location.search);
-    const method = before && before !== page(model.search) ? "pushState" : "replaceState";
     history[method](history.state, "", location.pathname + model.search);
+  };
+  let due = null;
+  const addressSoon = () => {  // address and count come together
+    due ??= setTimeout(() => { due = null; address(); });
   };
   const back = () => model.send_msg({type: "address", search: location.search.slice(0, 2000)});
   const narrow = matchMedia("(max-width: 760px)");
@@ -86,7 +88,7 @@ export function render({model}) {
   };
   const greeting = setInterval(hello, 1500);
 
-  model.on("search", address);
+  model.on(["search", "entries"], addressSoon);
   model.on(["pages", "page"], drawPages);
   const paint = () => {
     document.documentElement.classList.toggle("sg-dark", model.dark);
@@ -101,6 +103,7 @@ export function render({model}) {
   model.on("remove", () => {
     clearInterval(timer);
     clearInterval(greeting);
+    clearTimeout(due);
     removeEventListener("popstate", back);
     narrow.removeEventListener("change", tellWidth);
   });

@@ -1,6 +1,7 @@
 """What one browser tab looks at, and its address: every view is a link that can be copied.
 
-    ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&y=miou&in=lr.20-100,_miou.50-100
+    ?p=trials&grid=ID&status=done&sort=-miou&sel=ID,ID&in=lr.20-100,_miou.50-100
+    &y=class&c=13&x=step&sm=40
     ?p=samples&m=EVAL&s=val/NAME&layer=prediction&o=55&hide=0,255&order=worst
     ?p=compare&a=EVAL&b=EVAL&s=val/NAME&view=swipe&e=2-8&o=55&y=miou
     ?p=runs&grid=ID&status=failed&w=24h&at=12&t=TRIAL
@@ -13,6 +14,7 @@ words in the lists below, numbers in their range. What does not fit is dropped, 
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -21,13 +23,14 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
 
 from segnets.app.read import Reader, Snapshot
+from segnets.app.records import FILTERS
 from segnets.app.turns import Turns
 from segnets.errors import SegnetsError
 from segnets.labels import IGNORE_INDEX, NUM_CLASSES
 
 T = TypeVar("T")
 PAGES = ("trials", "samples", "compare", "dataset", "runs", "pred")
-STATUS_FILTERS = ("any", "running", "done", "failed")
+STATUS_FILTERS = tuple(FILTERS)
 METRICS = ("miou", "loss", "class", "lr")
 AXES = ("epoch", "time", "step")
 LAYERS = ("frame", "truth", "prediction", "errors", "confidence")
@@ -36,7 +39,8 @@ WAYS = ("swipe", "side", "blink", "difference")
 WINDOWS = ("24h", "2h", "7d", "all")
 MOST_TICKED = 8
 MOST_RANGES = 8
-_SORT = re.compile(r"-?[a-z0-9_]{1,24}")
+MOST_SMOOTHING = 95
+_SORT = re.compile(r"-?[a-z0-9_]{1,48}")  # a column of pages/table.py: miou, s_batch_size
 _MISTAKE = re.compile(r"(1[0-8]|[0-9])-(1[0-9]|[0-9])")
 _RANGE = re.compile(r"([a-z0-9_.]{1,40})\.([0-9]{1,3})-([0-9]{1,3})")
 _ID = re.compile(r"[a-z0-9_-]{1,120}")
@@ -55,6 +59,10 @@ class View:
     ticked: tuple[str, ...] | None = None
     """Trials in order of ticking; None: nobody chose yet, the page ticks the best."""
     metric: str = "miou"
+    axis: str = "epoch"
+    shown_class: int = 0
+    smoothing: int | None = None
+    """Of the curves, percent; None: nobody chose, and the page smooths long ones."""
     brush: tuple[tuple[str, int, int], ...] = ()
     """Stretches of the axes of What matters: (setting, low, high), percent of the height."""
     evaluation: str = ""
@@ -78,6 +86,8 @@ class View:
     run: str = ""
     night: str = ""
     frame: str = ""
+    clip: str = ""
+    """The sample on the Dataset page: most of its samples are in no evaluation."""
 
     @property
     def address(self) -> str:
@@ -87,7 +97,7 @@ class View:
             pairs += [("grid", self.grid)] if self.grid else []
             pairs += [("status", self.status)] if self.status != "any" else []
             pairs += [("sort", self.sort)] if self.sort != "-miou" else []
-            pairs += [("y", self.metric)] if self.metric != "miou" else []
+            pairs += self._of_curves
             ranges = ",".join(f"{key}.{low}-{high}" for key, low, high in self.brush)
             pairs += [("in", ranges)] if ranges else []
             pairs += [("sel", ",".join(self.ticked))] if self.ticked is not None else []
@@ -98,7 +108,7 @@ class View:
             pairs += [("view", self.way)] if self.way != "swipe" else []
             pairs += [("e", self.mistake)] if self.mistake else []
             pairs += [("o", str(self.opacity))] if self.opacity != 55 else []
-            pairs += [("y", self.metric)] if self.metric != "miou" else []
+            pairs += self._of_curves
         elif self.page == "runs":
             pairs += [("grid", self.grid)] if self.grid else []
             pairs += [("status", self.status)] if self.status != "any" else []
@@ -107,7 +117,7 @@ class View:
             pairs += [("t", self.trial)] if self.trial else []
         elif self.page == "dataset":
             pairs += [("d", self.dataset)] if self.dataset else []
-            pairs += [("s", self.sample)] if self.sample else []
+            pairs += [("s", self.clip)] if self.clip else []
         else:
             if self.page == "pred":
                 pairs += [("r", self.run)] if self.run else []
@@ -121,6 +131,13 @@ class View:
             pairs += [("hide", ",".join(map(str, self.hidden)))] if self.hidden else []
             pairs += [("order", self.order)] if self.order != "worst" else []
         return "?" + "&".join(f"{key}={quote(value, safe='/,-_.')}" for key, value in pairs)
+
+    @property
+    def _of_curves(self) -> list[tuple[str, str]]:
+        pairs = [("y", self.metric)] if self.metric != "miou" else []
+        pairs += [("c", str(self.shown_class))] if self.shown_class else []
+        pairs += [("x", self.axis)] if self.axis != "epoch" else []
+        return pairs + ([("sm", str(self.smoothing))] if self.smoothing is not None else [])
 
 
 def parse_address(query: str) -> View:
@@ -142,16 +159,21 @@ def parse_address(query: str) -> View:
         ticked = tuple(dict.fromkeys(i for i in ids if _ID.fullmatch(i)))[:MOST_TICKED]
     opacity = found.get("o", "")
     layer = found.get("layer", "")
+    page = one_of("p", PAGES)
+    sample = found.get("s", "")[:300]
     return View(
-        page=one_of("p", PAGES),
+        page=page,
         grid=an_id("grid"),
         status=one_of("status", STATUS_FILTERS),
         sort=found["sort"] if _SORT.fullmatch(found.get("sort", "")) else "-miou",
         ticked=ticked,
         metric=one_of("y", METRICS),
+        axis=one_of("x", AXES),
+        shown_class=_position(found.get("c", ""), NUM_CLASSES - 1),
+        smoothing=_position(found["sm"], MOST_SMOOTHING) if "sm" in found else None,
         brush=parse_brush(found.get("in", "").split(",")),
         evaluation=an_id("m"),
-        sample=found.get("s", "")[:300],
+        sample="" if page == "dataset" else sample,
         layer=layer if layer in LAYERS else "prediction",
         opacity=int(opacity) if opacity.isdecimal() and int(opacity) <= 100 else 55,
         hidden=parse_hidden(found.get("hide", "").split(",")),
@@ -167,6 +189,7 @@ def parse_address(query: str) -> View:
         run=an_id("r"),
         night=an_id("n"),
         frame=found.get("f", "")[:300],
+        clip=sample if page == "dataset" else "",
     )
 
 
@@ -185,8 +208,8 @@ def parse_brush(texts: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
     return tuple(found.values())
 
 
-def _position(text: str) -> int:
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
+def _position(text: str, most: int = 999_999) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) and int(text) <= most else 0
 
 
 @dataclass(slots=True)
@@ -201,6 +224,8 @@ class Session:
     dark: bool = False
     turns: Turns = field(default_factory=lambda: Turns(None))
     listeners: list[Callable[[View, View], None]] = field(default_factory=list)
+    missed: float | None = None
+    """When a question last had no answer, of time.monotonic; the tab's clock asks the page again."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -233,9 +258,11 @@ class Session:
             try:
                 answer = future.result()
             except SegnetsError as error:
+                self.missed = time.monotonic()
                 failed(str(error))
             except Exception:
                 logger.exception("a question to %s failed", self.reader.url)
+                self.missed = time.monotonic()
                 failed("This part of the store could not be read; the app's log says why.")
             else:
                 then(answer)

@@ -82,8 +82,6 @@ DARK = {
 
 FONT = "Roboto, system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONO = "ui-monospace, 'SFMono-Regular', Menlo, 'DejaVu Sans Mono', monospace"
-NARROW_PX = 760
-"""Below this width the pages stand in one column and the navigation at the bottom."""
 
 
 def page_css() -> str:

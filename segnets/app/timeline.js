@@ -108,13 +108,7 @@ export function render({model}) {
   });
   const resized = new ResizeObserver(draw);
   resized.observe(root);
-  // a redraw makes new buttons: the one with the focus must have it again
-  const redraw = () => {
-    const here = [...list.children].indexOf(list.getRootNode().activeElement);
-    draw();
-    if (here >= 0) list.children[here]?.focus();
-  };
-  model.on(["lanes", "span", "now", "opened"], redraw);
+  model.on(["lanes", "span", "now", "opened"], draw);
   model.on("remove", () => resized.disconnect());
   draw();
   return root;

@@ -3,7 +3,7 @@
 // Python sends the catalogue (one small row a sample) and, on demand, encoded pictures by message.
 // Decoding, colouring, opacity, hiding of classes and the readout happen here, so a move of the mouse
 // or of a slider waits for nobody (pixels.js).
-const KEEP = 48;            // decoded samples held
+const KEEP = 48;            // decoded samples held, fewer of large ones
 const ROW = 58;             // height of a row of the list, px
 const LABELS = {frame: "frame", truth: "truth", prediction: "prediction", errors: "errors", confidence: "confidence"};
 
@@ -19,7 +19,7 @@ export function render({model}) {
   const root = el("div", model.plain ? "sg-viewer plain" : model.layers.length > 2 ? "sg-viewer" : "sg-viewer short");
   const store = samplesHeld(KEEP);
   const thumbs = new Map();   // key -> small canvas
-  const hidden = new Set(model.hidden);
+  const hidden = new Set(model.hidden[0]);
   let order = [];             // catalogue rows as the list shows them
   let current = null;         // key of the sample on show
   let frameIndex = -1;        // which frame of the strip; -1: the labelled one
@@ -74,6 +74,11 @@ export function render({model}) {
     if (!outgoing.length) queueMicrotask(() => model.send_msg({batch: outgoing.splice(0)}));
     outgoing.push(data);
   };
+  let retry = null;
+  const askAgain = () => {  // what could not be read: the store comes back by itself
+    clearTimeout(retry);
+    retry = setTimeout(() => { if (visible()) want([current], store.has(current)); else askAgain(); }, AGAIN_MS);
+  };
   const early = new Map();  // pasts that came before their samples
   let settled = null;  // the sample whose answer has come, whatever it was
   const want = (keys, withPast = true) => {
@@ -89,6 +94,7 @@ export function render({model}) {
     const i = index();
     return [1, -1, 2, -2].map((step) => order[i + step]?.key).filter(Boolean);
   };
+  const near = () => [current, ...neighbours()];
 
   async function receive(data) {
     if (data.source !== model.source) return;
@@ -99,9 +105,9 @@ export function render({model}) {
       drawList();
     };
     if (data.type === "fault") {
-      if (data.key === current) veil.textContent = data.sentence;
       store.failed(data.key);
       store.failed(`${data.key} past`);
+      if (data.key === current) { veil.textContent = data.sentence; askAgain(); }
       settle();
       return;
     }
@@ -135,8 +141,9 @@ export function render({model}) {
       iou: data.iou, confusions: data.confusions, labelled: data.labelled, steps: data.steps,
       miou: data.miou, accuracy: data.accuracy, past: data.past ?? early.get(data.key), mask: {}};
     early.delete(data.key);
-    store.add(data.key, held, current);
+    store.add(data.key, held, near());
     makeThumb(data.key, held);
+    if (!near().includes(data.key)) shed(held);
     if (data.key === current) {
       drawAll();
       unpack(held);
@@ -150,8 +157,19 @@ export function render({model}) {
     if (!held?.past || held.frames.length > 1) return;
     const decode = (bytes) => bytes && bitmap(bytes, "image/webp").catch(() => null);
     const past = await Promise.all(held.past.map(decode));
+    if (store.get(current) !== held || held.frames.length > 1) {
+      past.forEach((photo) => photo?.close());
+      return;
+    }
     held.frames = [...past, held.frames.at(-1)];
-    if (store.get(current) === held) drawStrip();
+    drawStrip();
+  }
+
+  // Lets go of what can be painted or decoded again: at 2048x1024 it is 50 MB of a sample's 70.
+  function shed(held) {
+    for (const mask of Object.values(held.mask)) mask.canvas.width = 0;
+    held.mask = {};
+    for (const photo of held.frames.splice(0, held.frames.length - 1)) photo?.close();
   }
 
   // -- painting
@@ -367,7 +385,16 @@ export function render({model}) {
   let layersDue = 0;
   function layersSoon() {  // once the large picture stands: four masks of 2048x1024 take longer than it
     clearTimeout(layersDue);
-    layersDue = setTimeout(() => requestAnimationFrame(drawLayers));
+    layersDue = setTimeout(() => requestAnimationFrame(() => { drawLayers(); paintAhead(neighbours().slice(0, 2)); }));
+  }
+  function paintAhead(keys) {  // one at a time: a step that comes meanwhile waits for no other
+    clearTimeout(layersDue);
+    if (!keys.length) return;
+    layersDue = setTimeout(() => {
+      const held = store.get(keys[0]);
+      if (held && model.layer !== "frame" && has(held, model.layer)) paintMask(held, model.layer);
+      paintAhead(keys.slice(1));
+    });
   }
   function drawScores() {
     const held = store.get(current);
@@ -471,7 +498,7 @@ export function render({model}) {
       text.append(top, name, track);
       button.title = row.flag ? `${row.name}: ${row.flag}` : row.name;
       button.append(view, text);
-      button.onclick = () => go(first + i);
+      button.onclick = () => { list.focus({preventScroll: true}); go(first + i); };  // rows come and go
       return button;
     }));
   }
@@ -552,7 +579,10 @@ export function render({model}) {
   function show(key, tell) {
     if (!model.catalog.some((row) => row.key === key)) key = order[0]?.key ?? null;
     if (key !== current) {
+      const left = current;
       current = key;
+      const kept = near();  // a neighbour's mask is what comes next
+      for (const [other, held] of store.entries()) if (other === left || !kept.includes(other)) shed(held);
       frameIndex = -1;
       point = null;
       veil.textContent = "loading …";
@@ -571,9 +601,12 @@ export function render({model}) {
   }
   function go(i) { if (order[i]) show(order[i].key, true); }
   function setLayer(layer) { model.layer = layer; stopPlay(); frameIndex = -1; send({type: "layer", layer}); drawControls(); drawStrip(); drawLayers(); drawPicture(); }
-  const visible = () => root.isConnected && root.getClientRects().length > 0;
+  const visible = () => root.checkVisibility();  // a page that is not open has a size too
+  let pointed = false;  // after a click of the mouse, space hides the mask and presses no button
+  const pointing = () => { pointed = true; };
   function keydown(event) {
     const target = event.composedPath()[0];
+    if (event.key === "Tab") pointed = false;
     if (!visible() || (model.plain && !event.composedPath().includes(root))) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type !== "range")) return;
@@ -581,7 +614,7 @@ export function render({model}) {
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (step) { event.preventDefault(); go(index() + step); }
     else if (model.layers[Number(event.key) - 1] && event.key !== " ") setLayer(model.layers[Number(event.key) - 1]);
-    else if (event.key === " ") { if (target instanceof HTMLButtonElement) return; event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
+    else if (event.key === " ") { if (target instanceof HTMLButtonElement && !pointed) return; event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
     else if (event.key === "Home") { event.preventDefault(); go(0); }
     else if (event.key === "End") { event.preventDefault(); go(order.length - 1); }
     else return;
@@ -603,13 +636,14 @@ export function render({model}) {
     const box = mini.getBoundingClientRect();
     go(Math.min(order.length - 1, Math.floor((event.clientX - box.left) / box.width * order.length)));
   });
+  document.addEventListener("pointerdown", pointing);
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", keyup);
   const resized = new ResizeObserver(() => { drawPicture(); drawList(); drawMini(); });
   resized.observe(root);
 
-  let waiting = null;
-  function restart() {  // source and catalogue come together
+  let waiting = null, asked = false;
+  function restart() {  // source, catalogue and the sample that is asked for come together
     waiting ??= setTimeout(() => {
       waiting = null;
       store.clear();
@@ -617,32 +651,41 @@ export function render({model}) {
       thumbs.clear();
       stopPlay();
       sortRows();
+      const key = asked ? model.sample[0] : current ?? model.sample[0];
       current = settled = null;
+      asked = false;
       list.scrollTop = 0;
-      show(model.sample, false);
+      show(key, false);
     }, 0);
+  }
+  function wish() {  // Python's: nothing that was told from here comes back
+    const [key] = model.sample;
+    if (waiting !== null) asked = true;
+    else if (!key || model.catalog.some((row) => row.key === key)) show(key, false);
+    else if (current !== null) send({type: "show", sample: current});  // it is not among these
   }
   model.on("msg:custom", receive);
   model.on(["source", "catalog"], restart);
   model.on("order", () => { sortRows(); show(current, false); list.scrollTop = Math.max(0, index() * ROW - list.clientHeight / 2); drawList(); });
-  model.on("sample", () => { if (model.sample && model.sample !== current) show(model.sample, false); });
+  model.on("sample", wish);
   model.on("layer", () => { drawControls(); drawLayers(); drawPicture(); });
   model.on("opacity", () => { drawOpacity(); drawPicture(); });
   model.on("hidden", () => {
-    if (model.hidden.join() === [...hidden].sort((a, b) => a - b).join()) return;
     hidden.clear();
-    model.hidden.forEach((id) => hidden.add(id));
+    model.hidden[0].forEach((id) => hidden.add(id));
     redraw();
   });
   model.on("dark", () => setTimeout(drawMini, 60));
   model.on("remove", () => {
     stopPlay();
     clearTimeout(waiting);
+    clearTimeout(retry);
     resized.disconnect();
+    document.removeEventListener("pointerdown", pointing);
     document.removeEventListener("keydown", keydown);
     document.removeEventListener("keyup", keyup);
   });
   sortRows();
-  show(model.sample, false);
+  show(model.sample[0], false);
   return root;
 }

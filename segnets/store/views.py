@@ -37,7 +37,7 @@ def read_view(store: Store, key: str) -> dict[str, Any]:
     """The content of a view; NotFound if a newer one has replaced it: list again."""
     try:
         content = json.loads(store.get(key))
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or lists in lists without end
         content = None
     if not isinstance(content, dict):
         raise Corrupt("a summary is no JSON object", key, "The next save of it writes another.")

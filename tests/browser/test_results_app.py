@@ -151,6 +151,30 @@ def test_a_stretch_of_an_axis_chooses_rows_by_pointer_by_keys_and_by_link(app, t
     assert opened.complaints() == {}
 
 
+def test_a_link_that_sorts_by_a_setting_does_so_and_a_number_that_is_absent_is_a_dash(
+    app, made, tab
+):
+    opened = tab(app)
+    opened.open("?p=trials&sort=-s_lr&sel=")
+    opened.see(".tabulator-row")
+    cells = opened.page.locator(".tabulator-row [tabulator-field=s_lr]")
+    rates = [row[5]["lr"] for row in made[1]["plan"]] + [0.01]
+    assert [float(text) for text in cells.all_inner_texts()] == sorted(rates, reverse=True)
+    opened.page.locator(".tabulator-col[tabulator-field=s_batch_size]").click()
+    opened.page.wait_for_function("location.search.includes('sort=s_batch_size')")
+    with contextlib.closing(
+        LiveTrial(made[0], "resnet_convlstm-0000dddd", "d", epochs=3, best=0.1, settings={})
+    ) as other:
+        other.epoch()
+        dash = opened.page.locator(".tabulator-row [tabulator-field=s_lr]", has_text="\N{EN DASH}")
+        dash.wait_for()
+        sizes = opened.page.locator(".tabulator-row [tabulator-field=s_batch_size]")
+        assert sizes.all_inner_texts() == ["2"] * 4 + ["4"] * 3 + ["\N{EN DASH}"]
+        made[0].delete([item.key for item in made[0].list("view/trial/resnet_convlstm-0000dddd")])
+    opened.page.wait_for_function("location.search.includes('sort=s_batch_size')")
+    assert opened.complaints() == {}
+
+
 def test_back_and_forward_go_through_the_pages(app, tab):
     opened = tab(app)
     opened.open("?p=trials")

@@ -76,6 +76,21 @@ def test_a_trial_that_is_not_there_is_said_and_the_others_stay(app, tab):
     opened.see(".lane")
 
 
+@pytest.mark.slow
+def test_a_status_that_no_trial_has_is_left_by_the_same_control(serve, tab, tmp_path):
+    store = open_store(str(tmp_path / "store"), write=True)
+    live_through(store, DIED, Try(saves=[(1, 12)], end="done"))
+    opened = tab(serve(store))
+    opened.open("?p=runs&status=failed")
+    opened.wait_for("No trial is failed now. Choose another status above.", ".sg-notice")
+    assert opened.page.locator(".lane:visible, .figure:visible, .entries:visible").count() == 0
+    opened.page.get_by_role("button", name="done", exact=True).click()
+    opened.see(".lane")
+    opened.wait_for("done", ".story")
+    opened.page.wait_for_selector(".sg-notice", state="hidden")
+    assert opened.complaints() == {}
+
+
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_a_night_shows_its_counts_bad_frames_and_masks(app, tab, width, height, scheme):
     opened = tab(app, width, height, scheme)

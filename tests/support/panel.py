@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,34 @@ class Tab:
     def _asked(self, url: str, host: str) -> None:
         if not url.startswith(("data:", "blob:")) and url.split("/")[2] != host:
             self.foreign.append(url)
+
+    def slow_down(self) -> None:
+        """Before `open`: from now on `hold` can keep back what the server says, until `let_go`."""
+        self._held: list[str | bytes] | None = None
+
+        def through(browser_side) -> None:
+            server = browser_side.connect_to_server()
+            browser_side.on_message(server.send)
+            server.on_message(self._pass)
+            self._browser_side = browser_side
+
+        self.page.route_web_socket(re.compile(r"/ws\b"), through)
+
+    def _pass(self, message: str | bytes) -> None:
+        if self._held is None:
+            self._browser_side.send(message)
+        else:
+            self._held.append(message)
+
+    def hold(self) -> None:
+        """The network is slow: no answer of the server arrives."""
+        self._held = []
+
+    def let_go(self) -> None:
+        """What was kept back arrives, in its order."""
+        held, self._held = self._held, None
+        for message in held or ():
+            self._browser_side.send(message)
 
     def open(self, query: str = "") -> None:
         """Go there and wait until the page's own parts stand."""

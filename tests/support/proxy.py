@@ -29,6 +29,7 @@ Kind = Literal[
     "corrupt",  # three bits of the byte at `at` of the body are flipped
     "stall",  # nothing comes for `seconds` behind `at` bytes of the response; then the line ends
     "slow",  # a response of `rate` bytes a second
+    "delayed",  # the whole response, `seconds` later
     "busy",  # 503 SlowDown, the server sees nothing
     "broken",  # 500 InternalError, the server sees nothing
     "lost",  # the server has done it, the reply is dropped
@@ -247,6 +248,9 @@ class FaultProxy:
             connection.sendall(head + body[:at] if at else b"")
             self._ended.wait(fault.seconds)
             raise _LineEnds
+        elif fault.kind == "delayed":
+            self._ended.wait(fault.seconds)
+            connection.sendall(head + body)
         else:
             assert fault.kind == "slow", fault.kind
             connection.sendall(head)

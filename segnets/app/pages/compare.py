@@ -19,7 +19,7 @@ from segnets.app.pages.pairbar import pair_bar
 from segnets.app.pages.paircurves import PairCurves
 from segnets.app.pages.pictures import Ask, Key, known, last_frame, supply, truth_of
 from segnets.app.pages.table import short_setting, written
-from segnets.app.pages.told import Told
+from segnets.app.pages.told import Told, not_whole
 from segnets.app.pages.verdict import class_gaps, cost_fact, verdict_facts
 from segnets.app.parts import Bar
 from segnets.app.read import Display, Samples
@@ -47,6 +47,7 @@ class ComparePage:
         self._display = Display({}, None)
         self._contest: Contest | None = None
         self._side = "a"
+        self._metric = session.view.metric
         self.bar = Bar(kind="top", on_message=self._on_bar)
         self.verdict = Verdict()
         self.duel = Duel(
@@ -126,17 +127,23 @@ class ComparePage:
         contested: Contest = answer[0]
         self._keys = self._tables[0].rows.keys() & self._tables[1].rows.keys()
         self._drawn = wanted
+        for one, table in zip(self._pair, self._tables, strict=True):
+            if not table.rows:
+                self._told.tell(*not_whole(f"Evaluation {one.id}", self.session.reader.url))
+                return
         if not rows:
             self._told.tell("Nothing to compare", "These two have no sample in common.")
             return
         self._told.tell()
+        source = "|".join(wanted[:2])
+        if self.duel.source != source:
+            self.duel.source = source
+            self.duel.ask(self.session.view.sample)
         self.duel.param.update(
-            source="|".join(wanted[:2]),
             labels={
                 side: one.trial.rsplit("-", 1)[-1][:4] or one.id[:12]
                 for side, one in zip(("a", "b"), self._pair, strict=True)
             },
-            sample=self.session.view.sample,
             **self._picked(),
         )
         self.duel.catalog = rows
@@ -156,7 +163,7 @@ class ComparePage:
 
     def _failed(self, wanted: tuple[str, ...], says: str) -> None:
         if wanted == self._shown:
-            self._shown = ()  # the next news ask again
+            self._shown = ()  # so that the tab's clock asks again
             self._told.tell("The two could not be compared", says)
 
     def _draw_verdict(self) -> None:
@@ -215,15 +222,16 @@ class ComparePage:
             self.session.change(first="", second="")  # who ticks others wants to compare those
         if now.page != "compare":
             return
-        self.duel.way, self.duel.opacity = now.way, now.opacity
-        if now.mistake != before.mistake:
+        self.duel.follow(way=now.way, opacity=now.opacity)
+        if now.mistake != self.matrix.mistake:
             self.matrix.mistake = now.mistake
             self.duel.param.update(**self._picked())
-        if now.sample not in (before.sample, self.duel.sample):
-            self.duel.sample = now.sample
         if (now.first, now.second) != (before.first, before.second):
             self.refresh()
-        if now.metric != before.metric:
+        if self._drawn == self._shown:  # else the two that are read now bring their sample
+            self.duel.follow(sample=now.sample)
+        if now.metric != self._metric:
+            self._metric = now.metric
             self.curves.draw()
 
     def _on_bar(self, data: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from bokeh.plotting import figure
 
 from segnets.app.pages.series import series, smoothed, valued
 from segnets.app.parts import SAVE_CSV, Bar, save_png
-from segnets.app.state import AXES, METRICS, MOST_TICKED, Session
+from segnets.app.state import AXES, METRICS, MOST_SMOOTHING, MOST_TICKED, Session
 from segnets.app.takeaway import curve_rows, to_csv
 from segnets.labels import CLASS_NAMES
 
@@ -58,9 +58,6 @@ class Curves:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._axis = "epoch"
-        self._smoothing: float | None = None  # until somebody moves the slider
-        self._class = CLASS_NAMES[0]
         self._shown: list[tuple[str, str, str, list[dict[str, Any]]]] = []
         self._fault = ""
         self._kind: tuple[Any, ...] = ()
@@ -95,7 +92,7 @@ class Curves:
         """Show (id, name, colour, epochs rows) of each ticked trial; say why one is missing."""
         self.make_slots(len(trials[:MOST_TICKED]))
         self._shown, self._fault = list(trials), fault
-        kind = (self.session.view.metric, self._axis, self._weight(), self._class)
+        view, kind = self.session.view, self._wanted()
         again, self._kind = kind != self._kind, kind
         held = {slot.trial: slot for slot in self.slots if slot.trial}
         wanted = {trial for trial, *_ in trials}
@@ -109,9 +106,9 @@ class Curves:
             slot.trial = trial
             self._fill(slot, name, color, rows, fresh=fresh)
         if again:
-            self.figure.xaxis.ticker = BasicTicker(min_interval=0 if self._axis == "time" else 1)
+            self.figure.xaxis.ticker = BasicTicker(min_interval=0 if view.axis == "time" else 1)
             self.figure.yaxis.formatter = NumeralTickFormatter(
-                format="0.[00000]" if self.session.view.metric == "lr" else "0.[00]"
+                format="0.[00000]" if view.metric == "lr" else "0.[00]"
             )
         self._fit()
         self._fill_probe()
@@ -173,9 +170,8 @@ class Curves:
         for line in slot.lines[:2]:
             line.glyph.line_color = color
         slot.lines[2].glyph.fill_color = color
-        strong, pale = series(
-            rows, self.session.view.metric, self._axis, CLASS_NAMES.index(self._class)
-        )
+        view = self.session.view
+        strong, pale = series(rows, view.metric, view.axis, view.shown_class)
         mean = smoothed(strong, self._weight())
         pale = pale if pale is not None else strong
         for source, points, named in ((slot.raw, pale, False), (slot.smooth, mean, True)):
@@ -196,6 +192,7 @@ class Curves:
 
     def _fill_probe(self) -> None:
         """What the tooltip says at each x; names go in as data, which Bokeh escapes."""
+        axis = self.session.view.axis
         order = [trial for trial, *_ in self._shown]
         used = sorted(
             ((position, slot) for position, slot in enumerate(self.slots) if slot.trial),
@@ -209,7 +206,7 @@ class Curves:
         columns: dict[str, list[Any]] = {
             "x": xs,
             "y": [max(points.get(x, -math.inf) for points in values.values()) for x in xs],
-            "at": [f"{x:.1f} min" if self._axis == "time" else f"{self._axis} {x:g}" for x in xs],
+            "at": [f"{x:.1f} min" if axis == "time" else f"{axis} {x:g}" for x in xs],
         }
         lines = ["<b>@at</b>"]
         for position, slot in used:
@@ -246,32 +243,37 @@ class Curves:
             if (span.start, span.end) != (start, end):
                 span.update(start=start, end=end, reset_start=start, reset_end=end)
 
+    def _wanted(self) -> tuple[Any, ...]:
+        """What makes all points others: the axes, the class, the smoothing."""
+        view = self.session.view
+        return (view.metric, view.axis, view.shown_class, self._weight())
+
     def _weight(self) -> float:
         """A short curve says most as it is; a long one is smoothed until somebody chooses."""
-        if self._smoothing is not None:
-            return self._smoothing
+        if self.session.view.smoothing is not None:
+            return self.session.view.smoothing / 100
         longest = max((len(rows) for *_, rows in self._shown), default=0)
         return 0.4 if longest > 2 * SHORT_EPOCHS else 0.0
 
     def _on_bar(self, data: dict[str, Any]) -> None:
         key, value = data.get("key"), data.get("value")
-        if key == "metric" and value in METRICS:
-            self.session.change(metric=value)
-            return
         if key == "csv":
             rows = curve_rows((name, epochs) for _, name, _, epochs in self._shown)
             self.foot.hand("curves.csv", to_csv(rows))
-            return
-        if key == "axis" and value in AXES:
-            self._axis = str(value)
+        elif key == "metric" and value in METRICS:
+            self.session.change(metric=value)
+        elif key == "axis" and value in AXES:
+            self.session.change(axis=value)
         elif key == "class" and value in CLASS_NAMES:
-            self._class = str(value)
+            self.session.change(shown_class=CLASS_NAMES.index(value))
         elif key == "smoothing" and isinstance(value, int | float) and 0 <= value < 1:
-            self._smoothing = float(value)
-        self.show(self._shown, self._fault)
+            self.session.change(smoothing=min(round(100 * value), MOST_SMOOTHING))
+        if self._wanted() != self._kind:  # where the page has not drawn them anew by now
+            self.show(self._shown, self._fault)
 
     def _draw_bars(self) -> None:
-        metric = self.session.view.metric
+        view = self.session.view
+        metric = view.metric
         items: list[dict[str, Any]] = [
             {"type": "title", "text": "Curves", "level": 2},
             {"type": "gap"},
@@ -289,7 +291,7 @@ class Curves:
                 "key": "smoothing",
                 "label": "smoothing",
                 "min": 0,
-                "max": 0.95,
+                "max": MOST_SMOOTHING / 100,
                 "step": 0.05,
                 "value": self._weight(),
             },
@@ -297,7 +299,7 @@ class Curves:
             {
                 "type": "segments",
                 "key": "axis",
-                "value": self._axis,
+                "value": view.axis,
                 "options": [
                     {"value": word, "label": "minutes" if word == "time" else word} for word in AXES
                 ],
@@ -310,7 +312,7 @@ class Curves:
                     "type": "select",
                     "key": "class",
                     "aria": "class",
-                    "value": self._class,
+                    "value": CLASS_NAMES[view.shown_class],
                     "options": options,
                 }
             )

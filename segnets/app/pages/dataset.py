@@ -27,7 +27,7 @@ from segnets.app.pages.pictures import (
     truth_of,
 )
 from segnets.app.pages.samplerows import evaluation_name
-from segnets.app.pages.told import Told
+from segnets.app.pages.told import Told, not_whole
 from segnets.app.parts import SAVE_CSV, Bar, Figures, Notice, copy_link
 from segnets.app.read import Display
 from segnets.app.records import Dataset, Evaluation
@@ -52,6 +52,9 @@ class DatasetPage:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._shown = _NONE_SHOWN  # dataset, key of its view, key of its best evaluation
+        self._chosen = (
+            ""  # the dataset that the page chose by itself: a newer one comes with a new tab
+        )
         self._display = Display({}, None)
         self._facts = Facts()
         self.bar = Bar(kind="top", on_message=self._on_bar)
@@ -67,7 +70,7 @@ class DatasetPage:
             words={**WORDS, "by": ""},
             layer="truth",
             order="name",
-            sample=session.view.sample,
+            sample=session.view.clip,
         )
         self.pictures = pn.Column(self.viewer, stylesheets=[css("stack")], margin=(12, 0, 0, 0))
         left = pn.Column(
@@ -122,11 +125,13 @@ class DatasetPage:
         self.viewer.dark = self.session.dark
 
     def _dataset(self) -> Dataset | None:
-        """The one of the address, else the newest."""
+        """The one of the address, else the newest at the time when the page first chose."""
         datasets = self.session.snapshot.datasets
-        if self.session.view.dataset:
-            return datasets.get(self.session.view.dataset)
-        return max(datasets.values(), key=lambda one: (one.time, one.id), default=None)
+        if wanted := self.session.view.dataset:
+            return datasets.get(wanted)
+        if self._chosen not in datasets:
+            self._chosen = max(datasets, key=lambda one: (datasets[one].time, one), default="")
+        return datasets.get(self._chosen)
 
     def _nothing(self) -> tuple[str, str, str]:
         snapshot, wanted = self.session.snapshot, self.session.view.dataset
@@ -152,6 +157,9 @@ class DatasetPage:
             return
         self._facts, self._display, ious = tables
         found = self._facts
+        if not found.is_whole:
+            self._told.tell(*not_whole(f"Dataset {dataset.id}", self.session.reader.url))
+            return
         self._told.tell()
         self._draw_bar(dataset)
         self.figures.figures = dataset_figures(dataset, found)
@@ -189,16 +197,15 @@ class DatasetPage:
         ]
         columns, rows = city_table(found)
         self.cities.param.update(columns=columns, rows=rows)
-        keys = {f"{split}/{name}" for split, name in self._display.rows}
-        sample = self.session.view.sample
-        self.pictures.visible = bool(keys)
-        self.viewer.source = dataset.id
-        self.viewer.sample = sample if sample in keys else ""
+        self.pictures.visible = bool(self._display.rows)
+        if self.viewer.source != dataset.id:
+            self.viewer.source = dataset.id
+            self.viewer.ask(self.session.view.clip)
         self.viewer.catalog = display_catalogue(self._display)
 
     def _failed(self, wanted: tuple[str, str, str], says: str) -> None:
         if wanted == self._shown:
-            self._shown = _NONE_SHOWN  # so that the next news ask again
+            self._shown = _NONE_SHOWN  # so that the tab's clock asks again
             self._told.tell("The tables could not be read", says)
 
     def _draw_bar(self, chosen: Dataset | None) -> None:
@@ -229,7 +236,7 @@ class DatasetPage:
 
     def _on_bar(self, data: dict[str, Any]) -> None:
         if data.get("key") == "dataset" and data.get("value") in self.session.snapshot.datasets:
-            self.session.change(dataset=data["value"], sample="")
+            self.session.change(dataset=data["value"], clip="")
         elif data.get("key") == "csv":
             rows = share_rows(self._facts.shares)
             self.frequency_bar.hand(f"{self._shown[0]}-classes.csv", to_csv(rows))
@@ -237,17 +244,17 @@ class DatasetPage:
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "dataset":
             return
-        if now.sample not in (before.sample, self.viewer.sample):
-            self.viewer.sample = now.sample
         if now.dataset != before.dataset:
             self.refresh()
+        if self.viewer.source == self._shown[0]:  # else the one that is read now brings its sample
+            self.viewer.follow(sample=now.clip)
 
     def _on_viewer(self, data: dict[str, Any]) -> None:
         rows = self._display.rows
         if data.get("type") == "want":
             supply(self.session, self.viewer, data, rows, self._asks)
         elif data.get("type") == "show" and (key := known(data.get("sample"), rows)):
-            self.session.change(sample="/".join(key), dataset=self._shown[0])
+            self.session.change(clip="/".join(key), dataset=self._shown[0])
 
     def _asks(self, key: Key, sample: bool, past: bool) -> Ask:
         display, reader = self._display, self.session.reader

@@ -17,7 +17,7 @@ from segnets.app.pages.first import first_view
 from segnets.app.pages.matters import in_words, parallel_axes, within
 from segnets.app.pages.table import TrialTable
 from segnets.app.parts import SAVE_CSV, Axes, Bar, Figures, Heat, Notice, copy_link
-from segnets.app.records import Trial, class_values, sequence
+from segnets.app.records import FILTERS, Trial, class_values, sequence
 from segnets.app.state import MOST_TICKED, STATUS_FILTERS, Session, View, parse_brush
 from segnets.app.takeaway import to_csv, trial_rows
 from segnets.app.theme import CARD, TRIAL_COLORS, css
@@ -26,12 +26,6 @@ from segnets.labels import CLASS_COLORS, CLASS_NAMES
 _ALL = {"type": "button", "key": "all", "text": "show all", "aria": "free the chosen ranges"}
 FIRST_TICKED = 3
 """So many of the best are ticked as long as nobody chose."""
-_FILTERS = {
-    "any": (),
-    "running": ("running", "silent", "queued"),
-    "done": ("done",),
-    "failed": ("failed", "diverged", "stopped"),
-}
 
 
 class Leaderboard:
@@ -40,6 +34,7 @@ class Leaderboard:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._colors: dict[str, str] = {}
+        self._best_of = ("", "any")  # grid and status that the best were ticked of
         self._rows_of: dict[str, tuple[str, list[dict[str, Any]]]] = {}  # trial -> view key, epochs
         self._asked: set[tuple[str, str]] = set()
         self._unread: dict[str, str] = {}  # trial -> why its curve is missing
@@ -94,6 +89,8 @@ class Leaderboard:
         """Show what the snapshot now says."""
         snapshot = self.session.snapshot
         trials = self._trials()
+        self._tick_best(self._of_status(trials))
+        self._color()
         self._draw_bar(trials)
         nothing = not snapshot.trials
         self.empty.say(
@@ -109,8 +106,6 @@ class Leaderboard:
         if nothing:
             return
         self.figures.figures = grid_figures(trials)
-        self._tick_best(trials)
-        self._color()
         axes, lines = parallel_axes(self._of_status(trials), self._colors)
         self._kept = within(self.session.view.brush, axes, lines)
         shown = self._filtered(trials)
@@ -157,8 +152,8 @@ class Leaderboard:
         return [snapshot.trials[trial] for trial in grid.trials if trial in snapshot.trials]
 
     def _of_status(self, trials: list[Trial]) -> list[Trial]:
-        statuses = _FILTERS[self.session.view.status]
-        return [trial for trial in trials if not statuses or trial.status in statuses]
+        statuses = FILTERS[self.session.view.status]
+        return [trial for trial in trials if trial.status in statuses]
 
     def _filtered(self, trials: list[Trial]) -> list[Trial]:
         """Those of the status, and within the ranges of What matters."""
@@ -166,10 +161,13 @@ class Leaderboard:
         return [trial for trial in self._of_status(trials) if kept is None or trial.id in kept]
 
     def _tick_best(self, trials: list[Trial]) -> None:
-        """As long as nobody chose: the best few, kept once they are shown."""
-        if self.session.view.ticked is not None:
+        """As long as nobody chose: the best few of these, kept until other trials are asked for."""
+        view = self.session.view
+        if view.ticked is not None:
             return
-        kept = [trial for trial in self._colors if trial in self.session.snapshot.trials]
+        before, self._best_of = self._best_of, (view.grid, view.status)
+        shown = {trial.id for trial in trials} if before == self._best_of else set()
+        kept = [trial for trial in self._colors if trial in shown]
         scored = [trial for trial in trials if trial.miou is not None]
         for trial in sorted(scored, key=lambda t: -(t.miou or 0.0)):
             if len(kept) < FIRST_TICKED and trial.id not in kept:
@@ -272,6 +270,7 @@ class Leaderboard:
             for trial in self.session.view.ticked or ()
             if trial not in self.session.snapshot.trials
         ]
+        missing = self.table.missing
         rows = f"{shown} of {total}" if shown != total else f"{total}"
         self.table_bar.items = [
             {"type": "title", "text": "Trials", "level": 2},
@@ -284,6 +283,11 @@ class Leaderboard:
                 ),
                 "tone": "warn" if unknown else "",
             },
+            *(
+                [{"type": "note", "tone": "warn", "text": f"sorted by mIoU: no column {missing}"}]
+                if missing
+                else []
+            ),
             *([_ALL] if self._kept is not None else []),
             {"type": "gap"},
             {
@@ -317,7 +321,7 @@ class Leaderboard:
         self._draw_curves()
 
     def _have_no_curve(self, trial: str, key: str, sentence: str) -> None:
-        self._asked.discard((trial, key))  # the next news ask again
+        self._asked.discard((trial, key))  # the next refresh asks again
         self._unread[trial] = sentence
         self._draw_curves()
 

@@ -1,5 +1,6 @@
 """Predictions: did the night go well. Counts, bad frames by name, drift beside the masks that show it."""
 
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -15,7 +16,7 @@ from segnets.app.pages.drift import (
     share_rows,
 )
 from segnets.app.pages.pictures import Ask, Key, known, supply
-from segnets.app.pages.told import Told
+from segnets.app.pages.told import Told, not_whole
 from segnets.app.parts import SAVE_CSV, Bar, Figures, NightCards, Nights, Notice, copy_link
 from segnets.app.records import Run, class_values, count, number, sequence, text
 from segnets.app.state import LAYERS, ORDERS, Session, View, parse_hidden
@@ -48,6 +49,9 @@ class PredictionsPage:
         self._nights: tuple[Night, ...] = ()
         self._frames = Frames({}, {})
         self._night = ""
+        self._chosen = ""  # the run that the page chose by itself: a newer one comes with a new tab
+        self._newest: dict[str, str] = {}  # a run's newest night when the page first showed it
+        self._drawn = self._shown
         self.bar = Bar(kind="top", on_message=self._on_bar)
         self.figures = Figures()
         self.nights_bar = Bar()
@@ -84,7 +88,7 @@ class PredictionsPage:
         if run is None:
             self._told.tell(*self._nothing())
             return
-        wanted = (run.id, run.key, self.session.view.night)
+        wanted = (run.id, run.key, self.session.view.night or self._newest.get(run.id, ""))
         if wanted == self._shown:
             return
         self._shown = wanted
@@ -93,7 +97,7 @@ class PredictionsPage:
         self.session.later(
             lambda: self._ask(run.id, wanted[2]),
             lambda answer: self._have(wanted, answer),
-            self._failed,
+            partial(self._failed, wanted),
         )
 
     def recolor(self) -> None:
@@ -101,11 +105,13 @@ class PredictionsPage:
         self.viewer.dark = self.session.dark
 
     def _run(self) -> Run | None:
-        """The one of the address, else the newest."""
+        """The one of the address, else the newest at the time when the page first chose."""
         runs = self.session.snapshot.runs
-        if self.session.view.run:
-            return runs.get(self.session.view.run)
-        return max(runs.values(), key=lambda run: run.time, default=None)
+        if wanted := self.session.view.run:
+            return runs.get(wanted)
+        if self._chosen not in runs:
+            self._chosen = max(runs, key=lambda run: runs[run].time, default="")
+        return runs.get(self._chosen)
 
     def _nothing(self) -> tuple[str, str, str]:
         snapshot, wanted = self.session.snapshot, self.session.view.run
@@ -139,8 +145,15 @@ class PredictionsPage:
             return
         nights, self._frames, training, shown = answer
         self._nights, self._night = nights, shown
+        if not wanted[2]:
+            self._newest[wanted[0]] = shown
+            self._shown = wanted = (*wanted[:2], shown)
+        self._drawn = wanted
         if not nights:
-            self._told.tell("No night yet", f"Run {wanted[0]} has recorded no whole night yet.")
+            said = not_whole(f"Run {wanted[0]}", self.session.reader.url)
+            run = self.session.snapshot.runs.get(wanted[0])
+            none = ("No night yet", f"Run {wanted[0]} has recorded no whole night yet.", "")
+            self._told.tell(*(said if run and run.nights else none))
             return
         self._told.tell()
         night = next(one for one in nights if one.id == shown)
@@ -170,13 +183,16 @@ class PredictionsPage:
             missing = wanted and wanted not in keys
             self.none.say(f"Frame {wanted} has no new mask this night." if missing else "")
         self.viewer.visible = bool(catalog)
-        self.viewer.source = f"{self._shown[0]} {night.id}"
-        self.viewer.sample = wanted if wanted in keys else ""
+        source = f"{self._shown[0]} {night.id}"
+        if self.viewer.source != source:
+            self.viewer.source = source
+            self.viewer.ask(wanted)
         self.viewer.catalog = catalog
 
-    def _failed(self, sentence: str) -> None:
-        self._shown = ("", "", "")  # so that the next news ask again
-        self._told.tell("The predictions could not be read", sentence)
+    def _failed(self, wanted: tuple[str, str, str], sentence: str) -> None:
+        if wanted == self._shown:
+            self._shown = ("", "", "")  # so that the tab's clock asks again
+            self._told.tell("The predictions could not be read", sentence)
 
     def _draw_bar(self, chosen: Run | None) -> None:
         snapshot = self.session.snapshot
@@ -244,15 +260,14 @@ class PredictionsPage:
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "pred":
             return
-        self.viewer.order, self.viewer.layer = now.order, _layer(now)
-        if now.opacity != before.opacity:  # else the slider may be on its way
-            self.viewer.opacity = now.opacity
-        self.viewer.hidden = list(now.hidden)
-        if now.frame not in (before.frame, self.viewer.sample):
-            self.viewer.sample = now.frame
+        self.viewer.follow(
+            order=now.order, layer=_layer(now), opacity=now.opacity, hidden=list(now.hidden)
+        )
         if (now.run, now.night) != (before.run, before.night):
             self.refresh()
-        elif now.order != before.order:
+        if self._drawn == self._shown:  # else the night that is read now brings its frame
+            self.viewer.follow(sample=now.frame)
+        if now.order != before.order:
             self._draw_bar(self._run())
 
     def _on_viewer(self, data: dict[str, Any]) -> None:

@@ -14,18 +14,12 @@ from segnets.app.pages.leaderboard import short_name
 from segnets.app.pages.runfigures import run_figures
 from segnets.app.pages.story import advice, log_rows, story, train_command
 from segnets.app.parts import SAVE_CSV, Bar, Figures, LogCards, Notice, Timeline, copy_link
-from segnets.app.records import Trial
+from segnets.app.records import FILTERS, Trial
 from segnets.app.state import STATUS_FILTERS, WINDOWS, Session, View
 from segnets.app.takeaway import to_csv, trial_rows
 from segnets.app.theme import CARD, css
 from segnets.app.timeline import Life, read_life, status_now
 
-_FILTERS = {
-    "any": (),
-    "running": ("running", "silent", "queued"),
-    "done": ("done",),
-    "failed": ("failed", "diverged", "stopped"),
-}
 _WINDOW_NAMES = {"2h": "last 2 h", "24h": "last 24 h", "7d": "last 7 days", "all": "all time"}
 
 
@@ -41,11 +35,14 @@ class RunsPage:
         self.empty = Notice(tone="big", margin=(24, 22))
         self.figures = Figures()
         self.lanes_bar = Bar(on_message=self._on_bar)
+        self.no_lane = Notice(margin=(12, 0, 0, 0))
         self.timeline = Timeline(on_message=self._on_timeline)
         self.cards = LogCards()
         self.body = pn.Column(
             self.figures,
-            pn.Column(self.lanes_bar, self.timeline, stylesheets=[CARD], margin=(12, 0)),
+            pn.Column(
+                self.lanes_bar, self.no_lane, self.timeline, stylesheets=[CARD], margin=(12, 0)
+            ),
             self.cards,
             stylesheets=[css("body")],
             margin=0,
@@ -56,14 +53,16 @@ class RunsPage:
     def refresh(self) -> None:
         """Show what the snapshot now says, and ask for the logs of the lanes in sight."""
         trials, window = self._trials()
-        first = min(self.session.view.lane, max(len(trials) - 1, 0)) // LANES * LANES
-        shown = trials[first : first + LANES]
-        self._draw_bar(window)
-        self._say_empty(trials)
-        self.body.visible = bool(trials)
-        if not trials:
-            return
+        shown, first = self._in_sight(trials)
         opened = self._opened(shown)
+        self._draw_bar(window, opened)
+        self._say_empty(trials)
+        self.body.visible = bool(self.session.snapshot.trials)
+        for part in (self.figures, self.timeline, self.cards):
+            part.visible = bool(trials)  # the choice of a status stays
+        if not trials:
+            self._draw_lanes_bar(trials, first)
+            return
         wanted = [*shown, *([opened] if opened and opened not in shown else [])]
         for trial in wanted:
             self._ask(trial)
@@ -81,12 +80,16 @@ class RunsPage:
         found = list(snapshot.trials.values())
         if grid is not None:
             found = [snapshot.trials[t] for t in grid.trials if t in snapshot.trials]
-        statuses = _FILTERS[view.status]
-        found = [trial for trial in found if not statuses or trial.status in statuses]
+        found = [trial for trial in found if trial.status in FILTERS[view.status]]
         moved = in_window(found, view.window, snapshot.looked)
         if moved or not found:
             return moved, view.window
         return in_window(found, "all", snapshot.looked), "all"
+
+    def _in_sight(self, trials: list[Trial]) -> tuple[list[Trial], int]:
+        """Those whose lanes are shown, and the position of their first."""
+        first = min(self.session.view.lane, max(len(trials) - 1, 0)) // LANES * LANES
+        return trials[first : first + LANES], first
 
     def _opened(self, shown: list[Trial]) -> Trial | None:
         wanted = self.session.view.trial
@@ -112,11 +115,11 @@ class RunsPage:
             self.refresh()
 
     def _failed(self, trial: str, sentence: str) -> None:
-        self._asked.pop(trial, None)  # the next news ask again
+        self._asked.pop(trial, None)  # the next refresh asks again
         self._faults[trial] = sentence
         trials, _window = self._trials()
         if trials and self.session.view.page == "runs":
-            self._draw_cards(self._opened(trials[:LANES]))
+            self._draw_cards(self._opened(self._in_sight(trials)[0]))
 
     def _draw(
         self,
@@ -180,18 +183,18 @@ class RunsPage:
 
     def _say_empty(self, trials: list[Trial]) -> None:
         snapshot, view = self.session.snapshot, self.session.view
-        if trials:
+        none = ""
+        if snapshot.trials and not trials:
+            where = f" of grid {view.grid}" if view.grid else ""
+            what = "is in this store" if view.status == "any" else f"is {view.status} now"
+            none = f"No trial{where} {what}. Choose another status above."
+        self.no_lane.say(none)
+        if snapshot.trials:
             self.empty.say("")
-        elif snapshot.fault and not snapshot.trials:
+        elif snapshot.fault:
             self.empty.say("The store does not answer; its trials appear here as soon as it does.")
         elif not snapshot.looked:
             self.empty.say("Looking at the store …")
-        elif snapshot.trials:
-            where = f" of grid {view.grid}" if view.grid else ""
-            self.empty.say(
-                f"No trial{where} is {view.status} now. Choose another status above.",
-                title="Nothing here",
-            )
         else:
             self.empty.say(
                 "This store holds no trial. The page fills by itself as soon as one is trained:",
@@ -199,7 +202,7 @@ class RunsPage:
                 command=f"python flows/train_grid.py --store {self.session.reader.url}",
             )
 
-    def _draw_bar(self, window: str) -> None:
+    def _draw_bar(self, window: str, opened: Trial | None) -> None:
         snapshot, view = self.session.snapshot, self.session.view
         items: list[dict[str, Any]] = [{"type": "title", "text": "Runs", "level": 1}]
         if snapshot.grids:
@@ -235,7 +238,11 @@ class RunsPage:
         tone, text = ("on", f"live · {running} running") if running else ("", "nothing is running")
         if snapshot.fault:
             tone, text = "off", "store away"
-        items += [{"type": "live", "text": text, "tone": tone}, {"type": "gap"}, copy_link()]
+        items += [
+            {"type": "live", "text": text, "tone": tone},
+            {"type": "gap"},
+            copy_link(t=opened.id if opened else ""),
+        ]
         self.bar.items = items
 
     def _draw_lanes_bar(self, trials: list[Trial], first: int) -> None:

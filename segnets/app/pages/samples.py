@@ -1,5 +1,6 @@
 """Samples: where is a model wrong. Worst first, with the pictures that the evaluation kept."""
 
+from functools import partial
 from typing import Any
 
 from segnets.app.pages.pictures import (
@@ -13,7 +14,7 @@ from segnets.app.pages.pictures import (
     truth_of,
 )
 from segnets.app.pages.samplerows import catalogue, evaluation_label, sample_facts
-from segnets.app.pages.told import Told
+from segnets.app.pages.told import Told, not_whole
 from segnets.app.parts import SAVE_CSV, Bar, copy_link
 from segnets.app.read import Display, Samples
 from segnets.app.records import Evaluation, count, sequence
@@ -28,6 +29,7 @@ class SamplesPage:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._shown: tuple[str, str] = ("", "")  # evaluation, key of its view
+        self._chosen = ""  # by the page itself: a better evaluation comes with a new tab
         self._table = Samples({}, None)
         self._display = Display({}, None)
         self.bar = Bar(kind="top", on_message=self._on_bar)
@@ -65,7 +67,7 @@ class SamplesPage:
                 self.session.reader.display(evaluation.dataset),
             ),
             lambda tables: self._have(evaluation, *tables),
-            self._failed,
+            partial(self._failed, wanted),
         )
 
     def recolor(self) -> None:
@@ -97,12 +99,18 @@ class SamplesPage:
         )
 
     def _evaluation(self) -> Evaluation | None:
-        """The one of the address, else the best trial's newest."""
+        """The one of the address, else the best trial's newest at the time when the page first chose."""
         snapshot = self.session.snapshot
-        if self.session.view.evaluation:
-            return snapshot.evals.get(self.session.view.evaluation)
+        if wanted := self.session.view.evaluation:
+            return snapshot.evals.get(wanted)
+        if self._chosen not in snapshot.evals:
+            self._chosen = self._best()
+        return snapshot.evals.get(self._chosen)
+
+    def _best(self) -> str:
+        snapshot = self.session.snapshot
         mine = [e for e in snapshot.evals.values() if e.trial in snapshot.trials and e.samples]
-        return max(
+        best = max(
             mine or snapshot.evals.values(),
             key=lambda e: (
                 (snapshot.trials[e.trial].miou or 0.0) if e.trial in snapshot.trials else -1.0,
@@ -111,26 +119,29 @@ class SamplesPage:
             ),
             default=None,
         )
+        return best.id if best else ""
 
     def _have(self, evaluation: Evaluation, table: Samples, display: Display) -> None:
-        if evaluation.id != self._shown[0]:
+        if (evaluation.id, evaluation.key) != self._shown:
             return
         self._table, self._display = table, display
         if not table.rows:
-            self._told.tell("No samples", f"Evaluation {evaluation.id} kept no table of samples.")
+            self._told.tell(*not_whole(f"Evaluation {evaluation.id}", self.session.reader.url))
             return
         self._told.tell()
         wanted = self.session.view.sample
         keys = {f"{split}/{name}" for split, name in table.rows}
         if wanted and wanted not in keys:
             self._draw_bar(evaluation, f"Sample {wanted} is not in this evaluation.")
-        self.viewer.source = evaluation.id
-        self.viewer.sample = wanted if wanted in keys else ""
+        if self.viewer.source != evaluation.id:
+            self.viewer.source = evaluation.id
+            self.viewer.ask(wanted)
         self.viewer.catalog = catalogue(table)
 
-    def _failed(self, sentence: str) -> None:
-        self._shown = ("", "")  # so that the next news ask again
-        self._told.tell("The samples could not be read", sentence)
+    def _failed(self, wanted: tuple[str, str], sentence: str) -> None:
+        if wanted == self._shown:
+            self._shown = ("", "")  # so that the tab's clock asks again
+            self._told.tell("The samples could not be read", sentence)
 
     def _draw_bar(self, chosen: Evaluation | None, warning: str = "") -> None:
         snapshot = self.session.snapshot
@@ -193,15 +204,14 @@ class SamplesPage:
     def _on_view(self, before: View, now: View) -> None:
         if now.page != "samples":
             return
-        self.viewer.order, self.viewer.layer = now.order, now.layer
-        if now.opacity != before.opacity:  # else the slider may be on its way
-            self.viewer.opacity = now.opacity
-        self.viewer.hidden = list(now.hidden)
-        if now.sample not in (before.sample, self.viewer.sample):
-            self.viewer.sample = now.sample
+        self.viewer.follow(
+            order=now.order, layer=now.layer, opacity=now.opacity, hidden=list(now.hidden)
+        )
         if now.evaluation != before.evaluation:
             self.refresh()
-        elif now.order != before.order:
+        if self.viewer.source == self._shown[0]:  # else the one that is read now brings its sample
+            self.viewer.follow(sample=now.sample)
+        if now.order != before.order:
             self._draw_bar(self._evaluation())
 
     def _on_viewer(self, data: dict[str, Any]) -> None:

@@ -36,7 +36,8 @@ stroke="<%- mark || 'var(--sg-idle)' %>" stroke-width="1.6" stroke-linejoin="rou
 _NUMBER = (
     """<span class="num"><%- value === null || isNaN(value) ? '–' : value.toFixed(1) %></span>"""
 )
-_TEXT = """<span class="num"><%- value === null || value === '' ? '–' : value %></span>"""
+# only NaN is not itself; isNaN says yes to any text
+_TEXT = """<span class="num"><%- value === null || value !== value || value === '' ? '–' : value %></span>"""
 _TIME = """<span class="num"><%- took %></span>"""
 _AGAIN = """<% if (value > 0) { %><span class="pill again"><%- value %> ↻</span><% } else { %>
 <span class="num" style="color:var(--sg-muted)">0</span><% } %>"""
@@ -98,17 +99,24 @@ class TrialTable:
 
     def show(self, trials: Sequence[Trial], colors: Mapping[str, str]) -> None:
         """Show these trials: a patch where rows and columns are the same, else a new table."""
-        settings = changed_settings(trials)
+        settings = shown_settings(trials, self.session.view.sort)
         frame = trial_frame(trials, colors, settings)
         shape = (tuple(settings), self.session.narrow, len(trials) > PAGE_SIZE)
         if self.table is None or shape != self._shape:
             self._shape = shape
             self._build(frame, settings)
-        elif list(frame.index) != list(self.table.value.index):
+        elif not _same_shape(frame, self.table.value):
             self.table.value = frame
         else:
             self._patch(frame)
         self._sort()
+
+    @property
+    def missing(self) -> str:
+        """The column that the address sorts by, where these trials have none of this name."""
+        name = self.session.view.sort.removeprefix("-")
+        frame = None if self.table is None else self.table.value
+        return "" if frame is None or frame.empty or name in frame.columns else name
 
     def first_rows(self) -> list[dict[str, Any]]:
         """The rows of the first page as it is sorted now."""
@@ -117,7 +125,7 @@ class TrialTable:
         return list(self.table.current_view.head(PAGE_SIZE).to_dict("records"))
 
     def _build(self, frame: pd.DataFrame, settings: Sequence[str]) -> None:
-        names = [f"s{position}" for position in range(len(settings))]
+        names = [field_of(setting) for setting in settings]
         narrow = self.session.narrow
         columns = ["line"] if narrow else [*_FIXED[1:3], *names, *_FIXED[3:]]
         short = [short_setting(setting) for setting in settings]
@@ -214,6 +222,28 @@ def _trial_width(frame: pd.DataFrame, settings: int) -> int:
     return min(max(8 * longest + 52, _WIDTHS["trial"]), 190)
 
 
+def _same_shape(frame: pd.DataFrame, held: pd.DataFrame) -> bool:
+    """Whether one can become the other by patches: the same rows, and columns of the same types."""
+    return list(frame.index) == list(held.index) and dict(frame.dtypes) == dict(held.dtypes)
+
+
+def field_of(setting: str) -> str:
+    """The name of a setting's column, in the table and in an address; the same one for ever."""
+    return "s_" + setting.replace(".", "__")
+
+
+def shown_settings(trials: Sequence[Trial], sort: str) -> list[str]:
+    """The settings that have a column: those that differ, and the one that the table is sorted by."""
+    settings = changed_settings(trials)
+    wanted = sort.removeprefix("-")
+    if not wanted.startswith("s_") or wanted in map(field_of, settings):
+        return settings
+    for name in dict.fromkeys(name for trial in trials for name in trial.settings):
+        if field_of(name) == wanted and _SETTING.fullmatch(name):
+            return [*settings[: MOST_SETTINGS - 1], name]
+    return settings
+
+
 def changed_settings(trials: Sequence[Trial]) -> list[str]:
     """The settings that differ between these trials, five at most, in the order of the settings."""
     first: dict[str, Any] = {}
@@ -224,7 +254,8 @@ def changed_settings(trials: Sequence[Trial]) -> list[str]:
             if before is not value and (before != value or type(before) is not type(value)):
                 differ.add(name)
     plain = (name for name in first if name in differ and _SETTING.fullmatch(name))
-    return [name for name in plain if name not in _NEVER_SHOWN][:MOST_SETTINGS]
+    by_field = {field_of(name): name for name in plain if name not in _NEVER_SHOWN}
+    return list(by_field.values())[:MOST_SETTINGS]
 
 
 def spark_path(trial: Trial) -> str:
@@ -269,11 +300,12 @@ def trial_frame(
                 f"{short_setting(name)} {written(value)}" for name, value in changed
             ),
         }
-        for position, (_, value) in enumerate(changed):
-            row[f"s{position}"] = _cell(value)
         rows.append(row)
-    columns = [*_FIXED, *_CARRIED, *(f"s{i}" for i in range(len(settings)))]
-    return pd.DataFrame(rows, columns=columns, index=[trial.id for trial in trials])
+    index = [trial.id for trial in trials]
+    frame = pd.DataFrame(rows, columns=[*_FIXED, *_CARRIED], index=index)
+    for name in settings:
+        frame[field_of(name)] = setting_cells([trial.settings.get(name) for trial in trials])
+    return frame
 
 
 def short_setting(setting: str) -> str:
@@ -281,11 +313,15 @@ def short_setting(setting: str) -> str:
     return _SHORT.get(setting, setting.rpartition(".")[2])
 
 
-def _cell(value: Any) -> Any:
-    # numbers stay numbers, so that a column of them sorts as one; None and texts are texts
-    return (
-        value if isinstance(value, int | float) and not isinstance(value, bool) else written(value)
-    )
+def setting_cells(values: Sequence[Any]) -> list[Any]:
+    """Numbers where all are numbers, NaN for those that are absent, so that they sort as numbers.
+
+    Else texts: Tabulator's sorter lower-cases a column that has a text in it.
+    """
+    given = [value for value in values if value is not None]
+    if given and all(isinstance(v, int | float) and not isinstance(v, bool) for v in given):
+        return [float("nan") if value is None else value for value in values]
+    return [written(value) for value in values]
 
 
 def written(value: Any) -> str:

@@ -8,6 +8,14 @@ from segnets.app.parts import Bar, Notice
 from segnets.app.theme import css
 
 
+def not_whole(what: str, url: str) -> tuple[str, str, str]:
+    """Title, sentence and command where a subject is listed and its tables are not to be had."""
+    says = (
+        f"{what} is in the list, but its tables are missing or damaged. What is wrong with it says"
+    )
+    return "Not whole", says, f"python -m segnets.store verify {url}"
+
+
 class Told:
     """Bar, notice, and a body that is hidden until `tell()` has nothing more to say; `view` is the pane."""
 

@@ -1,12 +1,28 @@
 import math
+from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from segnets.app import records
+from segnets.app.pages.cost import cost_frame
 from segnets.app.pages.figures import duration, grid_figures
+from segnets.app.pages.first import first_view
+from segnets.app.pages.lanes import in_window, span
+from segnets.app.pages.matters import in_words, parallel_axes
+from segnets.app.pages.runfigures import run_figures
 from segnets.app.pages.samplerows import sample_facts
 from segnets.app.pages.series import series, smoothed
-from segnets.app.pages.table import changed_settings, spark_path, trial_frame
-from segnets.app.records import Score, Trial
+from segnets.app.pages.table import (
+    changed_settings,
+    field_of,
+    setting_cells,
+    shown_settings,
+    spark_path,
+    trial_frame,
+)
+from segnets.app.records import STATUSES, Score, Trial
 
 
 def trial(name, status="done", miou=None, **more):
@@ -57,7 +73,69 @@ def test_only_settings_that_differ_are_columns_and_only_plain_names():
         trial("b", settings={"lr": 0.2, "seed": 0, "<img>": 2}),
     ]
     assert changed_settings(trials) == ["lr"]
-    assert list(trial_frame(trials, {}, ["lr"])["s0"]) == [0.1, 0.2]
+    assert list(trial_frame(trials, {}, ["lr"])["s_lr"]) == [0.1, 0.2]
+
+
+def test_a_setting_has_the_same_column_whatever_else_differs():
+    trials = [
+        trial("a", settings={"lr": 0.1, "loss.name": "dice", "seed": 0}),
+        trial("b", settings={"lr": 0.2, "loss.name": "ohem", "seed": 0}),
+    ]
+    assert [field_of(name) for name in changed_settings(trials)] == ["s_lr", "s_loss__name"]
+    alike = [trials[0], replace(trials[0], id="c", settings={**trials[0].settings, "lr": 0.3})]
+    assert [field_of(name) for name in changed_settings(alike)] == ["s_lr"]
+    assert shown_settings(alike, "-s_loss__name") == ["lr", "loss.name"]  # it is sorted by this
+    assert shown_settings(alike, "s_nobody") == ["lr"]
+    many = [trial(name, settings=dict.fromkeys("abcdefg", name) | {"z": 1}) for name in "xy"]
+    assert shown_settings(many, "s_z") == ["a", "b", "c", "d", "z"]
+
+
+def test_two_settings_whose_columns_would_have_one_name_are_one_column():
+    trials = [trial(name, settings={"a.b": name, "a__b": name}) for name in "xy"]
+    assert len(changed_settings(trials)) == 1
+    assert trial_frame(trials, {}, changed_settings(trials)).columns.is_unique
+
+
+def test_a_column_of_numbers_stays_one_where_some_trials_have_no_value():
+    cells = setting_cells([10, None, 9, 0.5])
+    assert cells[:1] + cells[2:] == [10, 9, 0.5]
+    assert math.isnan(cells[1])
+    assert setting_cells([1, 2]) == [1, 2]
+    assert setting_cells([1, "auto", None, True]) == ["1", "auto", "\N{EN DASH}", "yes"]
+    assert setting_cells([None, None]) == ["\N{EN DASH}"] * 2
+
+
+extremes = st.sampled_from([10**400, 1e308, -1e308, 5e-324, 1e100, 1e-100, math.nan, 0, None])
+numbers = extremes | st.integers() | st.floats()
+some_views = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(STATUSES),
+        "settings": st.dictionaries(st.sampled_from(["lr", "a.b"]), numbers | st.text(max_size=3)),
+        "best": st.fixed_dictionaries(
+            {}, optional=dict.fromkeys(("epoch", "miou", "loss"), numbers)
+        ),
+        "curve": st.lists(st.tuples(numbers, numbers), max_size=3),
+        **dict.fromkeys(
+            ["epoch", "epochs", "attempts", "resumed", "clips_s", "seconds", "time"], numbers
+        ),
+    },
+)
+
+
+@given(st.lists(some_views, max_size=4))
+@example([{"status": "done", "seconds": 1e308}] * 2)
+@example([{"settings": {"lr": lr}, "best": {"miou": lr * 1e308}} for lr in (-1, 1)])
+def test_whatever_views_hold_the_pages_can_be_drawn(views):
+    trials = [records.trial(f"t-{i}", "k", view) for i, view in enumerate(views)]
+    frame = trial_frame(trials, {}, changed_settings(trials))
+    first_view(grid_figures(trials), frame.to_dict("records")).encode()
+    parallel_axes(trials, {})
+    in_words(trials)
+    cost_frame(trials, {})
+    run_figures(trials, {})
+    assert len(in_window(trials, "all", 1e9)) == len(trials)
+    assert len(span(trials, {}, "24h", 1e9)) == 2
 
 
 def test_a_small_curve_is_as_wide_as_the_share_of_its_epochs():

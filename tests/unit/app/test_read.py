@@ -1,15 +1,21 @@
 import io
+import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.results_store import LiveTrial, names, reader_of, scene, write_store
 
+from segnets.app import records
 from segnets.app.cache import Cache
-from segnets.app.read import Reader, ReadOnlyStore
+from segnets.app.read import Reader, ReadOnlyStore, Snapshot
 from segnets.errors import Unavailable
+from segnets.store.bag import read_items
+from segnets.store.keys import new_writer, view_key
 from segnets.store.open import open_store
+from segnets.store.views import list_views
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +114,7 @@ def test_a_store_that_cannot_even_be_opened_is_tried_again(tmp_path):
     reader = Reader("folder", connect)
     assert reader.look().fault == "no answer: there. Start it."
     assert reader.look().fault == ""
-    assert reader.snapshot.is_empty
+    assert not reader.snapshot.trials
     reader.close()
 
 
@@ -116,7 +122,7 @@ def test_a_folder_that_is_not_there_yet_is_an_empty_store(tmp_path):
     url = str(tmp_path / "later")
     reader = Reader(url, lambda: open_store(url, write=False))
     snapshot = reader.look()
-    assert snapshot.is_empty
+    assert snapshot == replace(Snapshot(), version=1, looked=snapshot.looked)
     assert not (tmp_path / "later").exists()  # looking makes nothing
     reader.close()
 
@@ -130,6 +136,84 @@ def test_a_running_trial_without_a_beat_is_silent(filled, tmp_path):
     trial.close()  # deletes the beat
     assert reader.look().trials[trial.trial].status == "silent"
     reader.close()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        b'{"miou": 1' + b"0" * 400 + b', "best": {"miou": 1' + b"0" * 400 + b"}}",
+        b'{"settings": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"settings": {"a": 1' + b"0" * 5000 + b"}}",
+    ],
+    ids=["a number that no float holds", "lists without end", "a number that is too long to read"],
+)
+def test_a_bad_view_keeps_no_other_from_the_page(filled, view):
+    store = open_store(str(filled[0].root), write=True)
+    key = view_key("trial", "resnet_convlstm-0bad0001", 1, new_writer())
+    store.put(key, view)
+    reader = reader_of(store)
+    try:
+        snapshot = reader.look()
+        assert snapshot.fault == ""
+        assert set(snapshot.trials) >= {row[0] for row in filled[1]["plan"]}
+        assert snapshot.unread == 0  # it may have been replaced since the listing
+        assert reader.look().unread == (not view.startswith(b'{"miou"'))
+        store.delete([key])
+        assert reader.look().unread == 0
+    finally:
+        store.delete([key])
+        reader.close()
+
+
+def test_a_view_that_only_a_bug_can_refuse_is_left_out_and_said_once(
+    filled, reader, monkeypatch, caplog
+):
+    known = filled[1]["plan"][0][0]
+
+    def trial(subject, key, view):
+        if subject == known:
+            raise TypeError("nobody has thought of this")
+        return read(subject, key, view)
+
+    read = records.trial
+    monkeypatch.setattr(records, "trial", trial)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            snapshot = reader.look()
+    assert snapshot.fault == ""
+    assert known not in snapshot.trials
+    assert len(snapshot.trials) >= len(filled[1]["plan"]) - 1
+    [record] = caplog.records
+    assert "is left out: nobody has thought of this" in record.getMessage()
+
+
+@pytest.mark.parametrize("damage", ["another byte", "cut"])
+def test_a_damaged_plan_takes_only_the_queued_trials_with_it(filled, damage, caplog):
+    store, made = filled
+    [grid] = list_views(store, "grid")
+    [ref] = [
+        ref
+        for items in read_items(store, "grid", grid).values()
+        for item in items
+        for ref in item.files
+        if ref.name == "plan.json"
+    ]
+    file = store.local_path(ref.key)
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"{", b"(", 1) if damage == "another byte" else whole[:-3])
+    reader = reader_of(store)
+    try:
+        with caplog.at_level(logging.WARNING):
+            snapshot = reader.look()
+            reader.look()
+        assert snapshot.fault == ""
+        assert set(snapshot.trials) == {row[0] for row in made["plan"]}
+        assert len(caplog.records) == (damage == "another byte")  # one that is cut counts as none
+        file.write_bytes(whole)
+        assert made["queued"] in reader.look().trials  # put right, it is read again
+    finally:
+        file.write_bytes(whole)
+        reader.close()
 
 
 def test_the_pictures_of_a_sample_are_the_bytes_that_were_packed(filled, reader):

@@ -1,5 +1,7 @@
 import json
+import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +43,28 @@ def test_any_content_of_a_grid_evaluation_or_dataset_view_is_borne(value):
 
 def test_a_text_of_any_length_is_cut_before_it_goes_to_a_browser():
     assert len(records.text("x" * 100_000)) == 300
+
+
+def test_no_text_holds_half_a_pair_that_a_page_could_not_be_written_with():
+    view = json.loads('{"model": "a\\ud800", "settings": {"\\udfff": "\\ud800", "b": ["\\ud800"]}}')
+    trial = records.trial("t", "", view)
+    for text in (trial.model, *trial.settings, *map(str, trial.settings.values())):
+        text.encode()
+    assert trial.model == "a?"
+    [axis] = records.grid("g", "", {"axes": {"\ud800": ["\ud800"]}}).axes.items()
+    assert axis == ("?", ("?",))
+    assert records.text("a\N{GRINNING FACE}") == "a\N{GRINNING FACE}"
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e300, math.inf, math.nan, True, "1"])
+def test_what_no_score_can_be_is_no_number(value):
+    assert records.number(value) is None
+
+
+def test_a_setting_beyond_what_a_browser_counts_is_shown_as_its_digits():
+    assert records.plain(2**60) == str(2**60)
+    assert records.plain(2**50) == 2**50
+    assert records.plain(math.nan) == "nan"
 
 
 def test_iou_lists_of_another_length_have_no_value():

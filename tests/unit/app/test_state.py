@@ -3,9 +3,11 @@ from hypothesis import strategies as st
 
 from segnets.app.read import Reader
 from segnets.app.state import (
+    AXES,
     LAYERS,
     METRICS,
     MOST_RANGES,
+    MOST_SMOOTHING,
     ORDERS,
     PAGES,
     STATUS_FILTERS,
@@ -18,14 +20,20 @@ from segnets.app.state import (
 )
 
 ids = st.from_regex(r"[a-z0-9_-]{1,40}", fullmatch=True)
+curves = {
+    "metric": st.sampled_from(METRICS),
+    "axis": st.sampled_from(AXES),
+    "shown_class": st.integers(0, 18),
+    "smoothing": st.none() | st.integers(0, MOST_SMOOTHING),
+}
 trial_views = st.builds(
     View,
     page=st.just("trials"),
     grid=ids,
     status=st.sampled_from(["any", "done"]),
-    sort=st.sampled_from(["miou", "-miou", "-s0", "clips_s"]),
+    sort=st.sampled_from(["miou", "-miou", "-s_" + 46 * "a", "s_loss__name"]),
     ticked=st.none() | st.lists(ids, unique=True, max_size=8).map(tuple),
-    metric=st.sampled_from(["miou", "loss", "lr"]),
+    **curves,
     brush=st.lists(
         st.tuples(
             st.from_regex(r"[a-z0-9_.]{1,40}", fullmatch=True),
@@ -56,9 +64,9 @@ compare_views = st.builds(
     way=st.sampled_from(WAYS),
     mistake=st.just("") | st.builds("{}-{}".format, st.integers(0, 18), st.integers(0, 19)),
     opacity=st.integers(0, 100),
-    metric=st.sampled_from(METRICS),
+    **curves,
 )
-dataset_views = st.builds(View, page=st.just("dataset"), dataset=ids, sample=st.just("val/a b"))
+dataset_views = st.builds(View, page=st.just("dataset"), dataset=ids, clip=st.just("val/a b"))
 
 
 run_views = st.builds(
@@ -95,6 +103,8 @@ def test_any_address_gives_a_view_of_known_words(query):
     assert view.way in WAYS
     assert view.layer in LAYERS
     assert 0 <= view.opacity <= 100
+    assert 0 <= view.shown_class <= 18
+    assert view.smoothing is None or 0 <= view.smoothing <= MOST_SMOOTHING
     assert "<" not in view.address
 
 
@@ -108,7 +118,8 @@ def test_an_address_that_is_no_such_thing_keeps_the_defaults():
         "a",
         "c",
     )
-    assert parse_address("?p=nope&sort=<script>&grid=../x&o=900&layer=x") == View()
+    assert parse_address("?p=nope&sort=<script>&grid=../x&o=900&layer=x&c=19&x=y&sm=") == View()
+    assert parse_address("?c=-1&sm=96").smoothing == parse_address("?sm=x").shown_class == 0
 
 
 def test_the_arguments_of_a_request_make_the_same_view_as_its_query():

@@ -31,7 +31,7 @@ def test_a_strange_key_among_the_views_is_passed_over():
     assert list_views(store, "trial") == {}
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_a_view_that_is_no_object_is_corrupt_not_a_crash(data):
     store = MemoryStore()
     key = view_key("trial", "m-1", 1, new_writer())
