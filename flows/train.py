@@ -1,10 +1,11 @@
 """One trial, going on from its last checkpoint."""
 
 from segnets.config.train import TrainConfig
+from segnets.training.result import TrialResult
 from tasks.evaluate import score_on_val
 from tasks.notify import tells_failure
 from tasks.runs import flow, run_from_flags
-from tasks.train import TrialResult, find_complete, name_of, train_trial, with_dataset
+from tasks.train import find_complete, name_of, train_trial, with_dataset
 
 
 @flow(name="train")

@@ -11,7 +11,7 @@ import sys
 from dataclasses import fields
 from segnets.config.train import TrainConfig
 from tasks.runs import run_command
-from tasks.train import TrialResult
+from segnets.training.result import TrialResult
 
 def train(config: TrainConfig) -> TrialResult:
     unknown = dict.fromkeys(field.name for field in fields(TrialResult))
