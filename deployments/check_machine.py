@@ -15,8 +15,6 @@ from pathlib import Path
 from gpus import seen_by_torch
 from place import Fault
 
-from tasks.gpus import visible_gpus
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCK = REPOSITORY / "requirements.lock"
 LOCKED_FOR = (3, 11)
@@ -61,6 +59,8 @@ def packages() -> str:
 
 def gpu() -> str:
     """The GPUs that torch can use; torch is loaded only where the driver lists one."""
+    from tasks.gpus import visible_gpus  # not above: without packages the other checks still speak
+
     listed = visible_gpus()
     if not listed:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") is not None

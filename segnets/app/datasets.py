@@ -25,6 +25,7 @@ from segnets.app.records import (
     text,
 )
 from segnets.data.stats import class_weights
+from segnets.errors import SegnetsError
 from segnets.labels import CLASS_NAMES, NUM_CLASSES
 from segnets.store.tables import from_parquet
 
@@ -110,10 +111,16 @@ def best_evaluation(snapshot: Snapshot, dataset: str) -> Evaluation | None:
 
 
 def class_scores(reader: Reader, evaluation: Evaluation | None) -> list[float | None]:
-    """IoU of each class (19) over all samples, from their integers; None where it has no value."""
+    """IoU of each class (19) over all samples, from their integers; None where it has no value.
+
+    Nothing where there is no evaluation, or none that can be read: the dataset's own tables may be whole.
+    """
     if evaluation is None:
         return []
-    rows = list(reader.samples(evaluation.id).rows.values())
+    try:
+        rows = list(reader.samples(evaluation.id).rows.values())
+    except (SegnetsError, KeyError):  # KeyError: it has left the snapshot meanwhile
+        return []
     inter, union = (
         np.array([class_counts(row.get(name)) for row in rows], np.int64).reshape(-1, NUM_CLASSES)
         for name in ("inter", "union")

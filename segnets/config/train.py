@@ -61,8 +61,8 @@ class TrainConfig:
     """Share of the steps in which the learning rate rises to its peak (0 to below 1)."""
     ema: Annotated[float, Ge(0), Lt(1)] = 0.999
     """Decay of the averaged weights that are scored and kept, with warm-up (0 to below 1; 0 is off)."""
-    clip_grad: Annotated[float, Ge(0), Le(1e6)] = 5.0
-    """Largest gradient norm (0 to 1000000; 0 is off)."""
+    clip_grad: Annotated[float, Ge(0), Le(1e30)] = 5.0  # any number but inf, which JSON has not
+    """Largest gradient norm (0 or more; 0 is off)."""
     loss: Literal["cross_entropy"] = "cross_entropy"
     """Loss over the labelled pixels."""
     class_weights: Literal["log", "none"] = "log"

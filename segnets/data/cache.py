@@ -2,13 +2,15 @@
 
 A file is named by its SHA-256, so it never changes and any number of datasets and processes share it.
 A lock per file lets one process fetch while the others wait. Only what lies in our own `shards` folder
-is ever deleted: the least recently used first, when the next file would not fit the bound. Readers hold
-the file open, so a deletion never disturbs them, and nothing must be cleaned after a kill.
+is ever deleted: the least recently used first, when the next file would not fit the bound. A reader holds
+the files that it used last open, so a deletion does not disturb it; one that it opens again is fetched
+again. Nothing must be cleaned after a kill.
 """
 
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from pathlib import Path
 from segnets.errors import Corrupt, Misconfigured, OutOfSpace, StoreError, Unavailable
 from segnets.store.base import Store
 from segnets.store.entry import FileRef
+
+logger = logging.getLogger("segnets.data")
 
 LIMIT_BYTES = 64 * 2**30
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
@@ -30,6 +34,18 @@ class ShardCache:
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self._folder = folder / "shards"
         self._limit_bytes = limit_bytes
+
+    def warn_if_small(self, total_bytes: int, what: str) -> None:
+        """Say it where files that will all be read do not fit at once."""
+        if total_bytes > self._limit_bytes:
+            logger.warning(
+                "%s has %.0f GB, the cache %s holds %.0f: shards are fetched again and again. "
+                "Train from a store in a folder, or make the dataset smaller.",
+                what,
+                total_bytes / 1e9,
+                self._folder,
+                self._limit_bytes / 1e9,
+            )
 
     def open(self, store: Store, ref: FileRef) -> int:
         """A file descriptor of the file, fetched first if it is not here.

@@ -140,6 +140,9 @@ class ClipDataset:
         plane = self.height * self.width
         self._frames = _Rows(plane * 3, [_shard(done, one) for one in manifest["frames"]])
         self._labels = _Rows(plane, [_shard(done, one) for one in manifest["labels"]])
+        shards = [*self._frames.shards, *self._labels.shards]
+        if shards and store.local_path(shards[0].ref.key) is None:
+            self._cache.warn_if_small(sum(one.ref.size for one in shards), f"dataset {dataset_id}")
         self._originals = [tuple(span) for one in manifest["labels"] for span in one["originals"]]
 
     def read(
@@ -268,13 +271,16 @@ class ClipDataset:
                 if error.errno in TOO_MANY_FILES:
                     raise too_many_files(error, where) from None
                 raise explain(error, path) from None
-        size = os.fstat(file.fd).st_size
-        layout = read_layout(
-            lambda offset, length: os.pread(file.fd, length, max(offset, 0)),
-            size,
-            rows.row_bytes,
-            where,
-        )
+        try:
+            size = os.fstat(file.fd).st_size
+            layout = read_layout(
+                lambda offset, length: os.pread(file.fd, length, max(offset, 0)),
+                size,
+                rows.row_bytes,
+                where,
+            )
+        except OSError as error:
+            raise explain(error, path or Path(where)) from None
         if size != shard.ref.size or layout != shard.groups:
             raise Corrupt(
                 "a shard is not the one of the manifest",

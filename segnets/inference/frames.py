@@ -125,6 +125,8 @@ class Frames:
         try:
             return read_settled(self.source, key, job.files.get(key))
         except Denied:
+            if self.source.local_path(key) is None:
+                raise  # of object storage it is the key or the token that is refused, not one file
             fault = PngFault("unreadable", "this user may not read the file", self._where(key))
             self.bad[key] = fault
             raise fault from None

@@ -21,7 +21,7 @@ from segnets.store.entry import read_file
 from segnets.store.keys import check_key
 from segnets.store.names import find_file, list_subjects, look, named_files
 from segnets.store.open import open_store
-from segnets.store.verify import Found, verify
+from segnets.store.verify import Found, verify, verify_views
 
 WAIT_S = 15.0
 """A command at the keyboard does not wait half an hour for a server."""
@@ -88,12 +88,18 @@ def _verify(given: argparse.Namespace, told: Counts) -> Counts:
     else:
         todo = [(named_files(store, given.id)[0], given.id)]
     say = _progress("verified", len(todo))
+    seen = 0
     for kind, subject in todo:
         before = len(found.faults)
         verify(store, kind, subject, found)
         for fault in found.faults[before:]:
             print(fault, flush=True)
+        seen = len(found.faults)
         say(f"{kind} {subject}")
+    if given.id is None:
+        verify_views(store, found)
+        for fault in found.faults[seen:]:
+            print(fault, flush=True)
     told |= {"entries": found.lines, "files": found.files, "bytes": found.size}
     told["faults"] = found.faults
     if found.faults:

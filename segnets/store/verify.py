@@ -8,7 +8,8 @@ from segnets.store.bag import DONE, BagReader, Item
 from segnets.store.base import Store
 from segnets.store.entry import Entry, FileRef, digest_of, read_file
 from segnets.store.history import read_slots
-from segnets.store.keys import BAG_KINDS
+from segnets.store.keys import BAG_KINDS, KINDS
+from segnets.store.views import list_views, read_view
 
 
 @dataclass
@@ -33,6 +34,20 @@ def verify(store: Store, kind: str, subject: str, found: Found) -> None:
     lines = _verify_lines(store, kind, subject, found)
     files = {file.key: file for line in lines for file in line.files}
     _verify_files(store, f"{kind} {subject}", files, found)
+
+
+def verify_views(store: Store, found: Found) -> None:
+    """Read the summaries that the app and `ls` begin with; they count for nothing else."""
+    for kind in KINDS:
+        for subject, listed in list_views(store, kind).items():
+            try:
+                read_view(store, listed.key)
+            except NotFound:
+                pass  # a newer one has replaced it
+            except Corrupt:
+                found.faults.append(
+                    f"{kind} {subject}: its summary is damaged, nothing else of it: {listed.key}"
+                )
 
 
 def _verify_log(store: Store, trial: str, found: Found) -> Entry | None:
@@ -66,7 +81,6 @@ def _verify_lines(store: Store, kind: str, subject: str, found: Found) -> list[I
     whose = f"{kind} {subject}"
     lines, sizes, torn = BagReader(store, kind, subject).read()
     found.lines += len(lines) + len(torn)
-    found.faults += [f"{whose}: a line is torn: {key}" for key in torn]
     if not lines:
         found.faults.append(f"{whose}: no line of it can be read")
     by_key = {line.key: line for line in lines}
@@ -80,6 +94,11 @@ def _verify_lines(store: Store, kind: str, subject: str, found: Found) -> list[I
             found.faults.append(f"{whose}: no done of it is whole, so it does not count")
         counting += whole or some
     named = dict.fromkeys(key for line in counting for key in line.items.values())
+    stands = any(line.item == DONE and _is_whole(line, by_key, sizes) for line in lines)
+    for key in torn:
+        is_superseded = stands and key not in named
+        note = " (it was made anew: this key may be deleted)" if is_superseded else ""
+        found.faults.append(f"{whose}: a line is torn: {key}{note}")
     for key in named:
         if key in by_key:
             counting.append(by_key[key])

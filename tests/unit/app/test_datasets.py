@@ -28,7 +28,7 @@ from segnets.app.pages.datasetrows import (
 from segnets.app.read import Display
 from segnets.app.records import Dataset
 from segnets.labels import CLASS_NAMES
-from segnets.store.bag import Bag
+from segnets.store.bag import Bag, read_done
 from segnets.store.open import open_store
 from segnets.store.tables import to_parquet
 
@@ -181,3 +181,19 @@ def test_samples_come_train_first_and_those_without_a_label_say_so():
 def test_sizes_and_shares_are_written_as_people_write_them():
     assert [as_bytes(n) for n in (812, 9_100, 1_900_000_000)] == ["812 B", "9.1 kB", "1.9 GB"]
     assert [percent(s) for s in (0.042, 0.0039, 0.0000213)] == ["4.2%", "0.39%", "0.0021%"]
+
+
+def test_an_evaluation_that_cannot_be_read_costs_the_page_its_scores_only(tmp_path):
+    store = open_store(str(tmp_path / "store"), write=True)
+    made = write_store(store, samples=SAMPLES)
+    for trial in made["live"]:
+        trial.close()
+    reader = reader_of(store)
+    dataset = reader.look().datasets[made["dataset"]]
+    best = best_evaluation(reader.snapshot, dataset.id)
+    path = store.local_path(read_done(store, "eval", best.id).file("samples.parquet").key)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert class_scores(reader, best) == []
+    assert facts(reader, dataset).is_whole
+    reader.close()

@@ -396,12 +396,16 @@ def test_checking_and_reading_need_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_disk_that_is_ill_while_a_shard_is_read_is_one_sentence(made, monkeypatch):
+@pytest.mark.parametrize("call", ["preadv", "pread"])
+def test_a_disk_that_is_ill_while_a_shard_is_read_or_opened_is_one_sentence(
+    made, monkeypatch, call
+):
     def ill(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with open_dataset(made[1], made[0]) as dataset:
         dataset.read("train", [0])
-        monkeypatch.setattr(os, "preadv", ill)
+        monkeypatch.setattr(os, call, ill)
+        dataset.close() if call == "pread" else None
         with pytest.raises(Unavailable, match="the disk does not answer"):
             dataset.read("train", [0])

@@ -244,6 +244,16 @@ def test_a_frame_that_may_not_be_read_is_named_and_the_others_have_their_masks(n
     assert refused in failed["error"]
 
 
+def test_a_refusal_of_object_storage_ends_the_night_and_no_frame_is_called_bad(nights, monkeypatch):
+    def get(store, key):
+        raise Denied("the session token has expired", key, "Take a new one.")
+
+    monkeypatch.setattr(FolderStore, "get", get)
+    monkeypatch.setattr(Source, "local_path", lambda *_: None)  # as of a bucket
+    with pytest.raises(Denied, match="token has expired"):
+        nights.run()
+
+
 def test_a_source_that_goes_away_ends_the_night_and_what_was_done_is_recorded(nights, monkeypatch):
     monkeypatch.setattr(work, "PART_FRAMES", 32)
     read, left = FolderStore.get, [5]

@@ -329,4 +329,4 @@ def test_every_command_reads_a_store_on_the_root_of_a_disk(tmp_path, closed):
     )
     assert as_others(code, tmp_path) == [0, 0, 0]
     closed(tmp_path / "view")
-    assert as_others(code, tmp_path) == [0, 0, 4]
+    assert as_others(code, tmp_path) == [0, 4, 4]

@@ -7,7 +7,8 @@ from support.memory_store import MemoryStore
 
 from segnets.store.bag import Bag, read_done
 from segnets.store.gc import collect, plan
-from segnets.store.verify import Found, verify
+from segnets.store.keys import new_writer, view_key
+from segnets.store.verify import Found, verify, verify_views
 
 SHA = hashlib.sha256(b"config").hexdigest()
 WHOLE = b"0123456789abcdef"
@@ -89,6 +90,26 @@ def test_what_was_made_anew_after_damage_is_no_fault_any_more(store, harm):
     assert faults(store, "run")
     make(store, "run", ("clips",))
     assert faults(store, "run") == []
+
+
+def test_a_torn_line_of_what_was_made_anew_is_told_with_leave_to_delete_it(store):
+    lines, _ = make(store, "dataset")
+    cut(store, lines["clips"].key)
+    make(store, "dataset")
+    [said] = faults(store, "dataset")
+    assert said.startswith(f"dataset s-1: a line is torn: {lines['clips'].key}")
+    assert said.endswith("this key may be deleted)")
+    store.delete([lines["clips"].key])
+    assert faults(store, "dataset") == []
+
+
+def test_a_damaged_summary_is_told_and_one_that_is_whole_is_not(store):
+    for subject, content in (("s-1", b'{"v": 1}'), ("s-2", b'{"v"')):
+        store.put(view_key("dataset", subject, 1, new_writer()), content)
+    verify_views(store, found := Found())
+    [said] = found.faults
+    assert said.startswith("dataset s-2: its summary is damaged")
+    assert "view/dataset/" in said
 
 
 def test_a_second_done_is_read_too(store):
