@@ -95,7 +95,9 @@ def kills(calm: dict[str, Any], part: int, parts: int, seed: int, sample: int | 
     """This part's share of the operations before which a kill matters; or `sample` of all."""
     points = [k for k, where in enumerate(calm["places"]) if worth("kill", where)]
     return (
-        points[part - 1 :: parts] if sample is None else random.Random(seed).sample(points, sample)
+        points[part - 1 :: parts]
+        if sample is None
+        else random.Random(seed).sample(points, min(sample, len(points)))
     )
 
 
