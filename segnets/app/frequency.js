@@ -1,6 +1,6 @@
 // Share of pixels of each class on a log scale, a bar a split: the first solid, the others paler.
 // Behind its name how well the best model finds it.
-const HEIGHT = 356, TOP = 12, LEFT = 50, BOTTOM = 92;
+const HEIGHT = 356, TOP = 12, LEFT = 56, BOTTOM = 92;
 const PALE = [1, 0.55, 0.28];
 
 export function render({model}) {

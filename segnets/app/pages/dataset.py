@@ -169,7 +169,7 @@ class DatasetPage:
         )
         self.frequency_bar.items = [
             {"type": "title", "text": "Class frequency", "level": 2},
-            {"type": "note", "text": "share of pixels, log scale" + _whose(best)},
+            {"type": "note", "text": "share of pixels" + _whose(best)},
             {"type": "gap"},
             {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
             SAVE_CSV,
@@ -286,7 +286,7 @@ def _card(*parts: Any, top: int = 0) -> pn.Column:
 
 def _whose(best: Evaluation | None) -> str:
     """What the numbers behind the names are."""
-    return f"; beside a name: IoU of the best model, {evaluation_name(best)}" if best else ""
+    return f"; numbers: IoU of {evaluation_name(best)}, the best" if best else ""
 
 
 def _shaded(splits: list[str]) -> list[str]:

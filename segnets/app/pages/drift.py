@@ -85,15 +85,15 @@ def _drift(night: Night, training: Share) -> Figure:
     tone = "warn" if night.drift else ""
     if night.share_distance is None:
         return _figure("Drift", "–", ("nothing to compare", ""), tone=tone)
-    notes = [("of the pixels are of other classes than in training", tone)]
+    notes = [("of pixels in other classes than in training", tone)]
     moved = [
-        (abs(now - usual), f"most {name}, {100 * now:.1f} % instead of {100 * usual:.1f} %")
+        (abs(now - usual), f"most {name}, {100 * now:.1f}% instead of {100 * usual:.1f}%")
         for name, now, usual in zip(CLASS_NAMES, night.share, training, strict=True)
         if now is not None and usual is not None
     ]
     if moved:
         notes.append((max(moved)[1], ""))
-    return _figure("Drift", f"{100 * night.share_distance:.0f} %", *notes, tone=tone or "good")
+    return _figure("Drift", f"{100 * night.share_distance:.0f}%", *notes, tone=tone or "good")
 
 
 def ratios(share: Share, training: Share) -> dict[int, float]:

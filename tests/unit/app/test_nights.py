@@ -73,9 +73,9 @@ def test_the_figures_of_a_night_are_what_a_few_lines_count_in_its_table(made, re
     share = np.mean([row["share"] for row in written], axis=0)
     usual = np.array(PIXELS) / sum(PIXELS)
     far = int(np.argmax(np.abs(share - usual)))
-    assert (shown["Drift"]["value"], shown["Drift"]["tone"]) == ("31 %", "good")  # not marked
+    assert (shown["Drift"]["value"], shown["Drift"]["tone"]) == ("31%", "good")  # not marked
     assert shown["Drift"]["notes"][1][0] == (
-        f"most {CLASS_NAMES[far]}, {100 * share[far]:.1f} % instead of {100 * usual[far]:.1f} %"
+        f"most {CLASS_NAMES[far]}, {100 * share[far]:.1f}% instead of {100 * usual[far]:.1f}%"
     )
     rows = {row["name"]: row for row in share_rows(nights, nights[1], training)}
     assert rows["road"]["share"] == pytest.approx(share[0])
