@@ -2,10 +2,10 @@
 
 python benchmarks/bench_grid.py [--trials N] [--slots N] [--database sqlite] [--save]
 
-The trials are a STUB in place of flows/train.py (tests/support/stub_train.py): no torch, one second of sleep, then what a trained
-trial leaves in the store, by the store's own writers. All else is real: server, workers, the grid's flow,
-its leaderboard. More than an hour on two cores. None may be lost and none run twice. Beside it the dry
-run of a grid of 10,000 points. Each database has a file of its own in RESULTS.
+The trials are a STUB in place of flows/train.py (tests/support/stub_train.py): no torch, one second of
+sleep, then what a trained trial leaves in the store, by the store's own writers. All else is real: server,
+workers, the grid's flow, its leaderboard. More than an hour on two cores. None may be lost and none run
+twice. Beside it the dry run of a grid of 10,000 points. Each database has a file of its own in RESULTS.
 """
 
 import argparse

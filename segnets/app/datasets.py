@@ -25,7 +25,7 @@ from segnets.app.records import (
     text,
 )
 from segnets.data.stats import class_weights
-from segnets.errors import SegnetsError
+from segnets.errors import Corrupt, NotFound
 from segnets.labels import CLASS_NAMES, NUM_CLASSES
 from segnets.store.tables import from_parquet
 
@@ -113,13 +113,14 @@ def best_evaluation(snapshot: Snapshot, dataset: str) -> Evaluation | None:
 def class_scores(reader: Reader, evaluation: Evaluation | None) -> list[float | None]:
     """IoU of each class (19) over all samples, from their integers; None where it has no value.
 
-    Nothing where there is no evaluation, or none that can be read: the dataset's own tables may be whole.
+    Nothing where there is no evaluation, or where it is damaged: the dataset's own tables may be whole.
+    Raises Unavailable where the store is away.
     """
     if evaluation is None:
         return []
     try:
         rows = list(reader.samples(evaluation.id).rows.values())
-    except (SegnetsError, KeyError):  # KeyError: it has left the snapshot meanwhile
+    except (Corrupt, NotFound, KeyError):  # KeyError: it has left the snapshot meanwhile
         return []
     inter, union = (
         np.array([class_counts(row.get(name)) for row in rows], np.int64).reshape(-1, NUM_CLASSES)

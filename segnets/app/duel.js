@@ -72,16 +72,12 @@ export function render({model}) {
     const missing = keys.filter((name) => !store.has(name) && store.due(name));
     if (missing.length) send({type: "want", keys: missing, source: model.source});
   }
-  let retry = null;
-  const askAgain = () => {  // what could not be read: the store comes back by itself
-    clearTimeout(retry);
-    retry = setTimeout(() => { if (visible()) want([current]); else askAgain(); }, AGAIN_MS);
-  };
+  const retry = laterAgain(() => visible(), () => want([current]));
   async function receive(data) {
     if (data.source !== model.source) return;
     if (data.type === "fault") {
       store.failed(data.key);
-      if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); askAgain(); }
+      if (data.key === current) { veil.textContent = data.sentence; want(neighbours()); retry.start(); }
       return;
     }
     const decoded = await Promise.all([
@@ -367,11 +363,10 @@ export function render({model}) {
   function flip() { shownB = !shownB; drawPicture(); }
   function slideTo(share) { split = Math.min(1, Math.max(0, share)); drawPicture(); }
   const visible = () => root.checkVisibility();  // a page that is not open has a size too
-  let pointed = false;  // after a click of the mouse, space hides the mask and presses no button
-  const pointing = () => { pointed = true; };
+  const pointer = pointerWatch();
   function keydown(event) {
     const target = event.composedPath()[0];
-    if (event.key === "Tab") pointed = false;
+    pointer.keyed(event);
     if (!visible() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target instanceof HTMLSelectElement || target instanceof HTMLInputElement) return;
     if (target === handle && event.key.startsWith("Arrow")) {
@@ -385,7 +380,7 @@ export function render({model}) {
       if (model.way !== "blink") setWay("blink");
       clearInterval(ticking);
       flip();
-    } else if (event.key === " " && (pointed || !(target instanceof HTMLButtonElement))) {
+    } else if (event.key === " " && (pointer.used() || !(target instanceof HTMLButtonElement))) {
       event.preventDefault();
       if (masked) { masked = false; drawPicture(); }
     }
@@ -415,7 +410,6 @@ export function render({model}) {
     const i = nearestPoint(plot, order, event);
     if (i >= 0) go(i);
   });
-  document.addEventListener("pointerdown", pointing);
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", keyup);
   const resized = new ResizeObserver(() => { drawPicture(); drawPlot(); });
@@ -453,9 +447,9 @@ export function render({model}) {
   model.on("remove", () => {
     clearInterval(ticking);
     clearTimeout(waiting);
-    clearTimeout(retry);
+    retry.stop();
     resized.disconnect();
-    document.removeEventListener("pointerdown", pointing);
+    pointer.stop();
     document.removeEventListener("keydown", keydown);
     document.removeEventListener("keyup", keyup);
   });

@@ -100,3 +100,25 @@ function samplesHeld(keep) {
     clear() { held.clear(); asked.clear(); },
   };
 }
+
+// Asks once more after a while, as long as the pictures are in sight: a store that was away comes back.
+function laterAgain(visible, ask) {
+  let timer = null;
+  const start = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (visible()) ask(); else start(); }, AGAIN_MS);
+  };
+  return {start, stop: () => clearTimeout(timer)};
+}
+
+// Whether the mouse was used last: after a click of it, space hides the mask and presses no button.
+function pointerWatch() {
+  let used = false;
+  const down = () => { used = true; };
+  document.addEventListener("pointerdown", down);
+  return {
+    used: () => used,
+    keyed: (event) => { if (event.key === "Tab") used = false; },
+    stop: () => document.removeEventListener("pointerdown", down),
+  };
+}

@@ -74,11 +74,7 @@ export function render({model}) {
     if (!outgoing.length) queueMicrotask(() => model.send_msg({batch: outgoing.splice(0)}));
     outgoing.push(data);
   };
-  let retry = null;
-  const askAgain = () => {  // what could not be read: the store comes back by itself
-    clearTimeout(retry);
-    retry = setTimeout(() => { if (visible()) want([current], store.has(current)); else askAgain(); }, AGAIN_MS);
-  };
+  const retry = laterAgain(() => visible(), () => want([current], store.has(current)));
   const early = new Map();  // pasts that came before their samples
   let settled = null;  // the sample whose answer has come, whatever it was
   const want = (keys, withPast = true) => {
@@ -107,7 +103,7 @@ export function render({model}) {
     if (data.type === "fault") {
       store.failed(data.key);
       store.failed(`${data.key} past`);
-      if (data.key === current) { veil.textContent = data.sentence; askAgain(); }
+      if (data.key === current) { veil.textContent = data.sentence; retry.start(); }
       settle();
       return;
     }
@@ -602,11 +598,10 @@ export function render({model}) {
   function go(i) { if (order[i]) show(order[i].key, true); }
   function setLayer(layer) { model.layer = layer; stopPlay(); frameIndex = -1; send({type: "layer", layer}); drawControls(); drawStrip(); drawLayers(); drawPicture(); }
   const visible = () => root.checkVisibility();  // a page that is not open has a size too
-  let pointed = false;  // after a click of the mouse, space hides the mask and presses no button
-  const pointing = () => { pointed = true; };
+  const pointer = pointerWatch();
   function keydown(event) {
     const target = event.composedPath()[0];
-    if (event.key === "Tab") pointed = false;
+    pointer.keyed(event);
     if (!visible() || (model.plain && !event.composedPath().includes(root))) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type !== "range")) return;
@@ -614,7 +609,7 @@ export function render({model}) {
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (step) { event.preventDefault(); go(index() + step); }
     else if (model.layers[Number(event.key) - 1] && event.key !== " ") setLayer(model.layers[Number(event.key) - 1]);
-    else if (event.key === " ") { if (target instanceof HTMLButtonElement && !pointed) return; event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
+    else if (event.key === " ") { if (target instanceof HTMLButtonElement && !pointer.used()) return; event.preventDefault(); if (masked) { masked = false; drawPicture(); } }
     else if (event.key === "Home") { event.preventDefault(); go(0); }
     else if (event.key === "End") { event.preventDefault(); go(order.length - 1); }
     else return;
@@ -636,7 +631,6 @@ export function render({model}) {
     const box = mini.getBoundingClientRect();
     go(Math.min(order.length - 1, Math.floor((event.clientX - box.left) / box.width * order.length)));
   });
-  document.addEventListener("pointerdown", pointing);
   document.addEventListener("keydown", keydown);
   document.addEventListener("keyup", keyup);
   const resized = new ResizeObserver(() => { drawPicture(); drawList(); drawMini(); });
@@ -679,9 +673,9 @@ export function render({model}) {
   model.on("remove", () => {
     stopPlay();
     clearTimeout(waiting);
-    clearTimeout(retry);
+    retry.stop();
     resized.disconnect();
-    document.removeEventListener("pointerdown", pointing);
+    pointer.stop();
     document.removeEventListener("keydown", keydown);
     document.removeEventListener("keyup", keyup);
   });

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,19 +88,16 @@ def _verify(given: argparse.Namespace, told: Counts) -> Counts:
         todo = [(kind, one) for kind, ids in list_subjects(store).items() for one in ids]
     else:
         todo = [(named_files(store, given.id)[0], given.id)]
-    say = _progress("verified", len(todo))
-    seen = 0
-    for kind, subject in todo:
+    checks = [(f"{kind} {one}", partial(verify, store, kind, one, found)) for kind, one in todo]
+    if given.id is None:
+        checks.append(("summaries", partial(verify_views, store, found)))
+    say = _progress("verified", len(checks))
+    for name, check in checks:
         before = len(found.faults)
-        verify(store, kind, subject, found)
+        check()
         for fault in found.faults[before:]:
             print(fault, flush=True)
-        seen = len(found.faults)
-        say(f"{kind} {subject}")
-    if given.id is None:
-        verify_views(store, found)
-        for fault in found.faults[seen:]:
-            print(fault, flush=True)
+        say(name)
     told |= {"entries": found.lines, "files": found.files, "bytes": found.size}
     told["faults"] = found.faults
     if found.faults:

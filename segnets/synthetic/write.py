@@ -110,9 +110,14 @@ def write_streets(
 
 
 def _write_streets(
-    root: Path, clips: Mapping[str, int], size: tuple[int, int], clip_frames: int,
-    seed: int, past: Past, workers: int | None,
-) -> Path:  # fmt: skip
+    root: Path,
+    clips: Mapping[str, int],
+    size: tuple[int, int],
+    clip_frames: int,
+    seed: int,
+    past: Past,
+    workers: int | None,
+) -> Path:
     settings = _settings(clips, size, clip_frames, seed, past)
     plans = list(_plans(clips))
     if _is_whole(root, settings, plans, clip_frames):

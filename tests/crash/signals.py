@@ -187,7 +187,8 @@ class Trier:
         for name, number in (("out", 1), ("err", 2)):
             descriptor = os.open(world.root / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(descriptor, number)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115  # pytest has put others there
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  # pytest has put others there
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # same
         path = str(ROOT / "flows" / f"{self.flow}.py")
         sys.argv = [path, *self.flags]
         code: Any = 98

@@ -52,9 +52,7 @@ class DatasetPage:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._shown = _NONE_SHOWN  # dataset, key of its view, key of its best evaluation
-        self._chosen = (
-            ""  # the dataset that the page chose by itself: a newer one comes with a new tab
-        )
+        self._chosen = ""  # by the page itself: a newer dataset comes with a new tab
         self._display = Display({}, None)
         self._facts = Facts()
         self.bar = Bar(kind="top", on_message=self._on_bar)
@@ -169,7 +167,7 @@ class DatasetPage:
         )
         self.frequency_bar.items = [
             {"type": "title", "text": "Class frequency", "level": 2},
-            {"type": "note", "text": "share of pixels" + _whose(best)},
+            {"type": "note", "text": "share of pixels" + _whose(best, ious)},
             {"type": "gap"},
             {"type": "note", "text": " · ".join(_shaded(list(found.shares))) or "no labels"},
             SAVE_CSV,
@@ -284,9 +282,12 @@ def _card(*parts: Any, top: int = 0) -> pn.Column:
     return pn.Column(*parts, stylesheets=[CARD], margin=(top, 0, 0, 0))
 
 
-def _whose(best: Evaluation | None) -> str:
-    """What the numbers behind the names are."""
-    return f"; numbers: IoU of {evaluation_name(best)}, the best" if best else ""
+def _whose(best: Evaluation | None, ious: list[float | None]) -> str:
+    """What the numbers behind the names are, or why there is none."""
+    if best is None:
+        return ""
+    name = evaluation_name(best)
+    return f"; numbers: IoU of {name}, the best" if ious else f"; the IoU of {name} is damaged"
 
 
 def _shaded(splits: list[str]) -> list[str]:

@@ -150,10 +150,12 @@ class PredictionsPage:
             self._shown = wanted = (*wanted[:2], shown)
         self._drawn = wanted
         if not nights:
-            said = not_whole(f"Run {wanted[0]}", self.session.reader.url)
             run = self.session.snapshot.runs.get(wanted[0])
-            none = ("No night yet", f"Run {wanted[0]} has recorded no whole night yet.", "")
-            self._told.tell(*(said if run and run.nights else none))
+            if run and run.nights:
+                self._told.tell(*not_whole(f"Run {run.id}", self.session.reader.url))
+            else:
+                says = f"Run {wanted[0]} has recorded no whole night yet."
+                self._told.tell("No night yet", says)
             return
         self._told.tell()
         night = next(one for one in nights if one.id == shown)

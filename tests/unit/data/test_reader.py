@@ -8,12 +8,12 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from support.descriptors import open_below
 
 from segnets.data import convert, reader
 from segnets.data.cache import ShardCache
@@ -61,17 +61,6 @@ def many(folder, preprocess, monkeypatch):
     monkeypatch.setattr(reader, "MAX_OPEN", 2)
     summary, store = preprocess(folder)
     return summary.dataset, store
-
-
-def open_shards(folder):
-    """The descriptors of this process that are files of a folder."""
-    links = []
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(link.readlink())
-        except FileNotFoundError:  # of the listing itself
-            continue
-    return [link for link in links if link.is_relative_to(folder)]
 
 
 @contextmanager
@@ -236,8 +225,8 @@ def test_few_shards_are_open_however_many_there_are(many, tmp_path, is_remote):
             frames, labels = dataset.read("train", [index])
             assert np.array_equal(frames[0], expected[0][index])
             assert np.array_equal(labels[0], expected[1][index])
-            assert 0 < len(open_shards(place)) <= 2
-    assert open_shards(place) == []
+            assert 0 < len(open_below(place)) <= 2
+    assert open_below(place) == []
 
 
 def test_a_shard_that_falls_out_while_it_is_read_closes_when_that_is_done(many, monkeypatch):
@@ -251,7 +240,7 @@ def test_a_shard_that_falls_out_while_it_is_read_closes_when_that_is_done(many, 
             monkeypatch.setattr(os, "preadv", preadv)
             for index in range(num - 1, 0, -1):  # what other threads do meanwhile
                 dataset.read("train", [index])
-            opened.append(len(open_shards(store.root)))
+            opened.append(len(open_below(store.root)))
             return preadv(descriptor, buffers, offset)
 
         monkeypatch.setattr(os, "preadv", slow)
@@ -259,7 +248,7 @@ def test_a_shard_that_falls_out_while_it_is_read_closes_when_that_is_done(many, 
         assert np.array_equal(frames[0], expected[0][0])
         assert np.array_equal(labels[0], expected[1][0])
         assert opened == [3]
-        assert len(open_shards(store.root)) == 2
+        assert len(open_below(store.root)) == 2
 
 
 def test_threads_read_right_while_shards_open_and_close(many):
@@ -276,7 +265,7 @@ def test_threads_read_right_while_shards_open_and_close(many):
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(read, range(6)))
-        assert len(open_shards(store.root)) == 2
+        assert len(open_below(store.root)) == 2
 
 
 def test_a_shard_that_was_replaced_since_it_was_open_is_refused(many):
@@ -406,6 +395,6 @@ def test_a_disk_that_is_ill_while_a_shard_is_read_or_opened_is_one_sentence(
     with open_dataset(made[1], made[0]) as dataset:
         dataset.read("train", [0])
         monkeypatch.setattr(os, call, ill)
-        dataset.close() if call == "pread" else None
+        dataset.close()  # so that it is opened anew
         with pytest.raises(Unavailable, match="the disk does not answer"):
             dataset.read("train", [0])

@@ -1,12 +1,12 @@
 import io
 import sys
 import tempfile
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.descriptors import open_below
 
 from segnets.data.cityscapes import index_frames
 from segnets.data.decode import PngFault
@@ -50,17 +50,6 @@ class Remote(Source):
 
     def local_path(self, key):  # noqa: ARG002
         return None
-
-
-def open_files(folder):
-    """The files of a folder that this process has open."""
-    links = []
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(link.readlink())
-        except FileNotFoundError:  # of the listing itself
-            continue
-    return [link for link in links if link.is_relative_to(folder)]
 
 
 def jobs_of(source):
@@ -148,13 +137,13 @@ def test_one_video_is_open_at_a_time_and_its_copy_goes_when_it_closes(
     source = VideoSource(Remote(below) if is_remote else below)
     opened = copies if is_remote else folder
     keys = [listed.key for listed in source.list() if "/cam" in listed.key]
-    assert len(open_files(opened)) <= 2  # PyAV's descriptor, and ours of a copy
+    assert len(open_below(opened)) <= 2  # PyAV's descriptor, and ours of a copy
     for _ in range(2):
         for turn in range(3):
             for number, shade in enumerate(SHADES[:4]):
                 data = source.get(keys[3 * number + turn])
                 assert shade_of(data) == pytest.approx(shade, abs=6)
-                assert len({*open_files(opened)}) == 1
+                assert len({*open_below(opened)}) == 1
                 assert len(list(copies.iterdir())) == is_remote
 
 
